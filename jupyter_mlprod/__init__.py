@@ -1,0 +1,1 @@
+"""The training notebook as the release desk."""

@@ -1,0 +1,157 @@
+"""Does this batch keep the contract? Vectorised checks of the serving view; every violation is found at once.
+
+A check is one demand on one field (type, shape, null, range, category). The number of checks that ran is part of the result, so
+that nothing checked never reads as nothing wrong. Values of the data are never put into a message.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_mlprod.core.contract import Column, Contract, Tensor
+
+Array = NDArray[np.generic]
+Raw = Array | Mapping[str, Array]
+"""A raw batch: one array (a single tensor), or a mapping of names to arrays (several tensors, or table columns)."""
+
+KINDS = {"float": "fiu", "int": "iu", "bool": "b", "string": "UO"}
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One broken demand: which field, which check, how many rows, and the sentence a person reads."""
+
+    field: str
+    check: str
+    rows: int
+    what: str
+
+
+class Conformance(msgspec.Struct, frozen=True, kw_only=True):
+    """How many checks ran on how many rows, and what they found."""
+
+    checks: int
+    rows: int
+    violations: tuple[Violation, ...]
+
+
+def check_batch(contract: Contract, raw: Raw) -> Conformance:
+    """Hold a raw batch against the serving view.
+
+    Parameters
+    ----------
+    raw : (batch, ...) array, or a mapping of input name to (batch, ...) array; object arrays may hold None as null
+    """
+    named = _named(contract, raw)
+    found: list[Violation] = []
+    checks = 0
+    names = {field.name for field in contract.inputs}
+    extra = [name for name in named if name not in names]
+    if not contract.is_table and extra:
+        found.append(Violation(field=extra[0][:80], check="unknown", rows=0, what=f"{_shown(extra)} no input of the contract ({', '.join(sorted(names))})"))
+    dims: dict[str, int] = {}
+    for field in contract.inputs:
+        if field.name not in named:
+            checks += 1
+            found.append(Violation(field=field.name, check="present", rows=0, what=f"{_kind(field)} {field.name!r} is missing"))
+            continue
+        results = _check_tensor(field, named[field.name], dims) if isinstance(field, Tensor) else _check_column(field, named[field.name])
+        for violation in results:
+            checks += 1
+            if violation is not None:
+                found.append(violation)
+    lengths = {len(named[field.name]) for field in contract.inputs if field.name in named and np.ndim(named[field.name])}
+    if len(lengths) > 1:
+        found.append(Violation(field="", check="rows", rows=0, what=f"the inputs differ in rows: {', '.join(map(str, sorted(lengths)))}"))
+    return Conformance(checks=checks, rows=max(lengths, default=0), violations=tuple(found))
+
+
+def _named(contract: Contract, raw: Raw) -> Mapping[str, Array]:
+    if isinstance(raw, Mapping):
+        return raw
+    return {contract.inputs[0].name: raw}
+
+
+def _shown(names: list[str]) -> str:
+    listed = ", ".join(repr(name[:80]) for name in names[:3])
+    return f"{listed}{' and others are' if len(names) > 3 else ' is' if len(names) == 1 else ' are'}"
+
+
+def _kind(field: Tensor | Column) -> str:
+    return "input" if isinstance(field, Tensor) else "column"
+
+
+def _check_tensor(spec: Tensor, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
+    """Demands on one tensor, in the order in which a later one makes sense only after the earlier."""
+    wanted = np.dtype(spec.dtype)
+    if array.dtype.kind not in "fiub" or (wanted.kind != "f" and array.dtype.kind == "f") or (wanted.kind == "b") != (array.dtype.kind == "b"):
+        yield Violation(field=spec.name, check="dtype", rows=len(array) if array.ndim else 0, what=f"input {spec.name!r} has dtype {array.dtype}, contract says {spec.dtype}")
+        return
+    yield None
+    if not _fits(spec.shape, array.shape, dims):
+        shape = ", ".join(map(str, spec.shape))
+        yield Violation(field=spec.name, check="shape", rows=len(array) if array.ndim else 0, what=f"input {spec.name!r} has shape {array.shape}, contract says ({shape})")
+        return
+    yield None
+    flat = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+    if spec.finite and array.dtype.kind == "f":
+        yield _rows(spec.name, "finite", ~np.isfinite(flat).all(axis=1), f"input {spec.name!r} holds NaN or infinity")
+    yield from _range_checks(spec, flat, f"input {spec.name!r}")
+
+
+def _fits(spec: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, int]) -> bool:
+    if len(spec) != len(shape):
+        return False
+    return all(size == (dims.setdefault(want, size) if isinstance(want, str) else want) for want, size in zip(spec, shape, strict=True))
+
+
+def _check_column(spec: Column, array: Array) -> Iterator[Violation | None]:
+    if array.ndim != 1:
+        yield Violation(field=spec.name, check="shape", rows=len(array) if array.ndim else 0, what=f"column {spec.name!r} has shape {array.shape}, contract says one value a row")
+        return
+    yield None
+    null = nulls(array)
+    present = array[~null]
+    if spec.type == "string" and array.dtype.kind == "O":
+        wrong = np.array([not isinstance(value, str) for value in present], dtype=bool)
+        yield _rows(spec.name, "type", wrong, f"column {spec.name!r} holds values that are no strings")
+        present = present[~wrong]
+    elif array.dtype.kind not in KINDS[spec.type] or (array.dtype.kind == "O" and spec.type != "string"):
+        yield Violation(field=spec.name, check="type", rows=len(array), what=f"column {spec.name!r} has dtype {array.dtype}, contract says {spec.type}")
+        return
+    else:
+        yield None
+    if not spec.nullable:
+        yield _rows(spec.name, "null", null, f"column {spec.name!r} is null")
+    if spec.categories:
+        yield _rows(spec.name, "category", ~np.isin(present.astype("U"), spec.categories), f"column {spec.name!r} is none of its {len(spec.categories)} categories")
+    if spec.type in ("float", "int"):
+        if present.dtype.kind == "f":
+            yield _rows(spec.name, "finite", np.isinf(present), f"column {spec.name!r} is infinite")
+        yield from _range_checks(spec, present[:, None], f"column {spec.name!r}")
+
+
+def _range_checks(spec: Tensor | Column, flat: Array, what: str) -> Iterator[Violation | None]:
+    unit = f" {spec.unit}" if spec.unit else ""
+    if spec.low is not None:
+        yield _rows(spec.name, "low", (flat < spec.low).any(axis=1), f"{what} is below {spec.low:g}{unit}")
+    if spec.high is not None:
+        yield _rows(spec.name, "high", (flat > spec.high).any(axis=1), f"{what} is above {spec.high:g}{unit}")
+
+
+def nulls(array: Array) -> NDArray[np.bool_]:
+    """(n,) bool: NaN in floats, None or NaN in object arrays."""
+    if array.dtype.kind == "f":
+        return np.isnan(array)
+    if array.dtype.kind == "O":
+        return np.array([value is None or value != value for value in array], dtype=bool)
+    return np.zeros(len(array), dtype=bool)
+
+
+def _rows(field: str, check: str, bad: NDArray[np.bool_], what: str) -> Violation | None:
+    rows = int(bad.sum())
+    if not rows:
+        return None
+    first = int(np.flatnonzero(bad)[0])
+    return Violation(field=field, check=check, rows=rows, what=f"{what} in {rows:,} of {len(bad):,} rows, first at row {first}")

@@ -1,0 +1,87 @@
+"""Contract: what inputs and outputs may look like.
+
+An input is a tensor or a table column. The *serving* view is the inputs; the *training* view adds the target. A shape holds
+integers and names: a name is a dimension that may vary between requests but is equal wherever it appears.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from jupyter_mlprod.core.record import Record
+
+ColumnType = Literal["float", "int", "bool", "string"]
+
+
+class Tensor(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tensor", forbid_unknown_fields=True):
+    """One tensor. ``low`` and ``high`` are inclusive and in ``unit``."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    low: float | None = None
+    high: float | None = None
+    finite: bool = True
+    unit: str = ""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="column", forbid_unknown_fields=True):
+    """One table column. ``low`` and ``high`` are inclusive and in ``unit``; ``categories`` limits strings."""
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[str, ...] = ()
+    unit: str = ""
+
+
+class Contract(Record, frozen=True, kw_only=True, tag="contract/1"):
+    """Inputs (one tensor or many columns, never both), outputs, and the target of the training view."""
+
+    inputs: tuple[Tensor | Column, ...]
+    outputs: tuple[Tensor, ...]
+    target: Column | None = None
+
+    @property
+    def is_table(self) -> bool:
+        return any(isinstance(field, Column) for field in self.inputs)
+
+
+class FieldEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a person may declare about one input in ``contract.toml``; the rest is read off the example."""
+
+    low: float | None = None
+    high: float | None = None
+    finite: bool | None = None
+    nullable: bool | None = None
+    categories: tuple[str, ...] | None = None
+    unit: str | None = None
+
+
+class ContractEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document ``contract.toml``: ``[inputs.NAME]`` tables."""
+
+    inputs: dict[str, FieldEdit] = {}
+
+
+def edited(contract: Contract, edit: ContractEdit) -> tuple[Contract, tuple[str, ...]]:
+    """The contract with a person's declarations laid over it, and the faults found on the way.
+
+    A single tensor has no name of its own, so one declared name becomes its name.
+    """
+    inputs = contract.inputs
+    if not contract.is_table and len(inputs) == 1 and len(edit.inputs) == 1:
+        inputs = (msgspec.structs.replace(inputs[0], name=next(iter(edit.inputs))),)
+    known = {field.name for field in inputs}
+    faults = [f"[inputs.{name}] names no input; the example has {', '.join(sorted(known))}" for name in edit.inputs if name not in known]
+    result: list[Tensor | Column] = []
+    for field in inputs:
+        declared = msgspec.to_builtins(edit.inputs.get(field.name, FieldEdit()))
+        allowed = set(field.__struct_fields__)
+        faults += [f"[inputs.{field.name}] {key} does not apply to a {type(field).__name__.lower()}" for key in declared if key not in allowed]
+        if "categories" in declared:
+            declared["categories"] = tuple(declared["categories"])
+        result.append(msgspec.structs.replace(field, **{k: v for k, v in declared.items() if k in allowed}))
+    return msgspec.structs.replace(contract, inputs=tuple(result)), tuple(faults)

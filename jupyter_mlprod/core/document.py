@@ -1,0 +1,128 @@
+"""Reading a TOML document into a Struct, reporting every fault at once with its line and a "did you mean".
+
+`tomllib` keeps no positions, so lines are found by a second, shallow look at the text: table headers and keys only.
+"""
+
+import difflib
+import re
+import tomllib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import inspect
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+
+Path = tuple[str | int, ...]
+
+HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+KEY = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
+
+
+def decode_toml[T](text: str, kind: type[T], *, name: str, code: Code) -> T:
+    """The document as ``kind``.
+
+    Raises
+    ------
+    MlprodError : of the given code; one line per fault, each ``name:line: what``.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MlprodError(code, f"{name}: {error}") from None
+    faults: list[tuple[Path, str]] = []
+    _check(document, inspect.type_info(kind), (), faults)
+    if faults:
+        lines = line_numbers(text)
+        raise MlprodError(code, "\n".join(f"{name}:{line_of(path, lines)}: {what}" for path, what in faults))
+    return msgspec.convert(document, kind)
+
+
+def _check(value: Any, info: inspect.Type, path: Path, faults: list[tuple[Path, str]]) -> None:
+    """Collect the faults of ``value`` against ``info``; containers are walked so that one fault hides no other."""
+    if isinstance(info, inspect.UnionType):
+        info = next(option for option in info.types if not isinstance(option, inspect.NoneType))
+    match info:
+        case inspect.StructType() if isinstance(value, dict):
+            fields = {field.encode_name: field for field in info.fields}
+            for key in value:
+                if key not in fields:
+                    faults.append(((*path, key), f"unknown key {key!r}{did_you_mean(key, fields)}"))
+            for key, field in fields.items():
+                if key in value:
+                    _check(value[key], field.type, (*path, key), faults)
+                elif field.required:
+                    faults.append((path, f"{key!r} is missing"))
+        case inspect.DictType() if isinstance(value, dict):
+            for key, item in value.items():
+                _check(item, info.value_type, (*path, key), faults)
+        case inspect.VarTupleType() if isinstance(value, list):
+            for index, item in enumerate(value):
+                _check(item, info.item_type, (*path, index), faults)
+        case _:
+            faults.extend((path, what) for what in _leaf_faults(value, info, path))
+
+
+def _leaf_faults(value: Any, info: inspect.Type, path: Path) -> list[str]:
+    key = next((part for part in reversed(path) if isinstance(part, str)), "document")
+    try:
+        msgspec.convert(value, _python_type(info))
+    except msgspec.ValidationError as error:
+        choices = info.values if isinstance(info, inspect.LiteralType) else ()
+        return [f"{key}: {error}, got {value!r}{did_you_mean(str(value), choices)}"]
+    return []
+
+
+def _python_type(info: inspect.Type) -> Any:
+    """The type to convert one leaf to; a container here means the value was not one, and must be refused."""
+    match info:
+        case inspect.StructType() | inspect.DictType():
+            return dict
+        case inspect.VarTupleType():
+            return list
+        case inspect.LiteralType():
+            return Literal[info.values]
+        case inspect.StrType():
+            return Annotated[str, msgspec.Meta(pattern=info.pattern)] if info.pattern else str
+        case inspect.BoolType():
+            return bool
+        case inspect.IntType():
+            return int
+        case inspect.FloatType():
+            return float
+    raise TypeError(f"settings of type {info} are not supported")
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """`` (did you mean 'x'?)`` or the list of what is known."""
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(word, names, n=1)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (known: {', '.join(names)})" if names else ""
+
+
+def line_numbers(text: str) -> dict[Path, int]:
+    """Line of every table header and key, by path; arrays of tables are counted."""
+    lines: dict[Path, int] = {(): 1}
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := HEADER.match(line):
+            names = tuple(part.strip().strip("\"'") for part in header.group(2).split("."))
+            if header.group(1) == "[[":
+                counts[names] = counts.get(names, -1) + 1
+                table = (*names, counts[names])
+            else:
+                table = names
+            lines.setdefault(table, number)
+            lines.setdefault(names, number)
+        elif key := KEY.match(line):
+            parts = tuple(part.strip("\"'") for part in key.group(1).split("."))
+            lines.setdefault((*table, *parts), number)
+    return lines
+
+
+def line_of(path: Path, lines: dict[Path, int]) -> int:
+    """The line of the longest prefix of ``path`` that has one."""
+    return next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)

@@ -1,0 +1,136 @@
+"""Policy: the rules that a release must satisfy, under version control in ``mlprod.toml``.
+
+    [[policy.release]]
+    measure = "accuracy"
+    at_least = 0.95
+
+Every policy of a project also holds :data:`BASE`, the rules that make a bundle safe to run at all and that mlprod's own process
+must have measured; a rule of the project's with the same measure and place replaces the base rule.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from jupyter_mlprod.core.document import decode_toml, line_numbers, line_of
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.record import Record
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[smhd]$")]
+ANY = "*"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One demand on one measure.
+
+    Attributes
+    ----------
+    at_least, at_most : the limit, inclusive, in ``unit``; exactly one of them
+    where : the place the measure must name, key by key; ``*`` stands for every value, and the worst one counts
+    relative : read the measure's paired difference to the champion (``accuracy_delta``) instead of the measure
+    max_age : how old the evidence may be: a number and s, m, h or d
+    taken_by : ``runner`` refuses what the notebook says of itself
+    """
+
+    measure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str = "1"
+    where: dict[str, str] = {}
+    relative: bool = False
+    max_age: Duration = "30d"
+    taken_by: Literal["any", "runner"] = "any"
+
+    @property
+    def reads(self) -> str:
+        return f"{self.measure}_delta" if self.relative else self.measure
+
+    @property
+    def limit(self) -> float:
+        return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else 0.0
+
+    @property
+    def max_age_s(self) -> float:
+        return int(self.max_age[:-1]) * SECONDS[self.max_age[-1]]
+
+
+class Policy(Record, frozen=True, kw_only=True, tag="policy/1"):
+    """A name and its rules."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+def _none_of(measure: str, *, where: dict[str, str] | None = None, by_runner: bool = True) -> Rule:
+    return Rule(measure=measure, at_most=0.0, unit="count", where=where or {}, taken_by="runner" if by_runner else "any")
+
+
+EVERY_BATCH = {"batch": ANY}
+
+BASE: tuple[Rule, ...] = (
+    _none_of("digest_mismatches"),
+    _none_of("pickle_files"),
+    _none_of("violations"),
+    Rule(measure="parity_max_abs_diff", at_most=1e-4, where=EVERY_BATCH, taken_by="runner"),
+    _none_of("parity_argmax_mismatches", where=EVERY_BATCH),
+)
+
+EXECUTION = Policy(name="execution", rules=(_none_of("cells_not_ok"),))
+INTEGRITY = Policy(
+    name="integrity",
+    rules=tuple(_none_of(m, by_runner=False) for m in ("digest_mismatches", "signature_faults", "ledger_breaks", "alias_mismatches")),
+)
+BY_KIND: dict[str, Policy] = {
+    "contract": Policy(name="contract", rules=(_none_of("violations", by_runner=False),)),
+    "scan": Policy(name="scan", rules=(_none_of("digest_mismatches", by_runner=False), _none_of("pickle_files", by_runner=False))),
+    "environment": Policy(name="environment", rules=(_none_of("problems", where={"check": ANY}, by_runner=False),)),
+}
+"""What a single check, scan or doctor is judged by when nobody named a policy: it decides that verb's exit status."""
+
+
+class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of ``mlprod.toml`` that holds policies; the rest is settings."""
+
+    policy: dict[str, tuple[Rule, ...]] = {}
+
+
+def read_policies(text: str, *, name: str) -> dict[str, Policy]:
+    """The policies of a TOML text, each with :data:`BASE` under it.
+
+    Raises
+    ------
+    MlprodError : ``bad-settings`` with every fault and its line.
+    """
+    document = decode_toml(text, PolicyDocument, name=name, code=Code.BAD_SETTINGS)
+    lines = line_numbers(text)
+    faults = [
+        f"{name}:{line_of(('policy', policy, index), lines)}: {what}"
+        for policy, rules in document.policy.items()
+        for index, rule in enumerate(rules)
+        for what in _faults(rule, rules)
+    ]
+    if faults:
+        raise MlprodError(Code.BAD_SETTINGS, "\n".join(faults))
+    return {policy: Policy(name=policy, rules=with_base(rules)) for policy, rules in document.policy.items()}
+
+
+def _faults(rule: Rule, rules: tuple[Rule, ...]) -> list[str]:
+    faults = []
+    if (rule.at_least is None) == (rule.at_most is None):
+        faults.append(f"rule on {rule.measure!r} needs exactly one of at_least and at_most")
+    if rule.limit != rule.limit or rule.limit in (float("inf"), float("-inf")):
+        faults.append(f"rule on {rule.measure!r} has the limit {rule.limit}")
+    if rule.relative and not any(other.measure == rule.measure and not other.relative for other in rules):
+        faults.append(f"rule on {rule.measure!r} is relative to the champion, but a first release has none: add an absolute rule on {rule.measure!r} too")
+    return faults
+
+
+def with_base(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    own = {(rule.measure, tuple(sorted(rule.where.items()))) for rule in rules if not rule.relative}
+    return rules + tuple(rule for rule in BASE if (rule.measure, tuple(sorted(rule.where.items()))) not in own)
+
+
+def self_reported(policy: Policy) -> Policy:
+    """The policy as a notebook may apply it to itself: nothing is demanded of the runner, who comes after it."""
+    return msgspec.structs.replace(policy, rules=tuple(msgspec.structs.replace(rule, taken_by="any") for rule in policy.rules))

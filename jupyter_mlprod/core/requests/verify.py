@@ -1,0 +1,9 @@
+"""Request of ``verify``."""
+
+from jupyter_mlprod.core.requests.base import Request, SubjectText
+
+
+class Verify(Request, frozen=True, kw_only=True, tag="verify"):
+    """Verify digests, signature, ledger chain and registry alias of a bundle. Runs no code of it."""
+
+    subject: SubjectText

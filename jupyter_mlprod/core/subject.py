@@ -1,0 +1,54 @@
+"""How a subject is written: ``digits``, ``digits@champion``, ``digits:7``, ``sha256:ab12…``, or a path."""
+
+import re
+from typing import Literal
+
+import msgspec
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
+NAME_RULE = "letters, digits, '.', '_' and '-', at most 100"
+DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed subject; ``rest`` is the alias, the version number or empty."""
+
+    kind: Literal["name", "alias", "version", "digest", "path"]
+    name: str
+    rest: str = ""
+
+
+def parse_subject(text: str) -> Subject:
+    """Read a subject.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` when it is none of the five forms.
+
+    Examples
+    --------
+    >>> parse_subject("digits@champion").rest
+    'champion'
+    """
+    if DIGEST.fullmatch(text):
+        return Subject(kind="digest", name=text)
+    if "/" in text or "\\" in text or text.endswith(".mlprod") or text in (".", ".."):
+        return Subject(kind="path", name=text)
+    name, at, alias = text.partition("@")
+    if at and NAME.fullmatch(name) and NAME.fullmatch(alias):
+        return Subject(kind="alias", name=name, rest=alias)
+    name, colon, version = text.partition(":")
+    if colon and NAME.fullmatch(name) and version.isdecimal():
+        return Subject(kind="version", name=name, rest=version)
+    if NAME.fullmatch(text):
+        return Subject(kind="name", name=text)
+    raise MlprodError(Code.BAD_REQUEST, f"{text[:120]!r} is no subject", hint="write NAME, NAME@ALIAS, NAME:VERSION, sha256:… (8 or more digits) or a path")
+
+
+def check_name(name: str, *, what: str) -> str:
+    """A name that may stand in a path, a registry and a report."""
+    if not NAME.fullmatch(name):
+        raise MlprodError(Code.BAD_REQUEST, f"{what} {name[:120]!r} may hold {NAME_RULE}")
+    return name
