@@ -5,16 +5,14 @@ that nothing checked never reads as nothing wrong. Values of the data are never 
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.contract import Column, Contract, Tensor
-
-Array = NDArray[np.generic]
-Raw = Array | Mapping[str, Array]
-"""A raw batch: one array (a single tensor), or a mapping of names to arrays (several tensors, or table columns)."""
+from jupyter_mlprod.core.raw import Array, Raw
 
 KINDS = {"float": "fiu", "int": "iu", "bool": "b", "string": "UO"}
 
@@ -49,7 +47,12 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
     names = {field.name for field in contract.inputs}
     extra = [name for name in named if name not in names]
     if not contract.is_table and extra:
-        found.append(Violation(field=extra[0][:80], check="unknown", rows=0, what=f"{_shown(extra)} no input of the contract ({', '.join(sorted(names))})"))
+        checks += 1
+        found.append(
+            Violation(
+                field=extra[0][:80], check="unknown", rows=0, what=f"{_shown(extra)} no input of the contract ({', '.join(sorted(names))})"
+            )
+        )
     dims: dict[str, int] = {}
     for field in contract.inputs:
         if field.name not in named:
@@ -63,6 +66,7 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
                 found.append(violation)
     lengths = {len(named[field.name]) for field in contract.inputs if field.name in named and np.ndim(named[field.name])}
     if len(lengths) > 1:
+        checks += 1
         found.append(Violation(field="", check="rows", rows=0, what=f"the inputs differ in rows: {', '.join(map(str, sorted(lengths)))}"))
     return Conformance(checks=checks, rows=max(lengths, default=0), violations=tuple(found))
 
@@ -85,19 +89,43 @@ def _kind(field: Tensor | Column) -> str:
 def _check_tensor(spec: Tensor, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
     """Demands on one tensor, in the order in which a later one makes sense only after the earlier."""
     wanted = np.dtype(spec.dtype)
-    if array.dtype.kind not in "fiub" or (wanted.kind != "f" and array.dtype.kind == "f") or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        yield Violation(field=spec.name, check="dtype", rows=len(array) if array.ndim else 0, what=f"input {spec.name!r} has dtype {array.dtype}, contract says {spec.dtype}")
+    if (
+        array.dtype.kind not in "fiub"
+        or (wanted.kind != "f" and array.dtype.kind == "f")
+        or (wanted.kind == "b") != (array.dtype.kind == "b")
+    ):
+        yield Violation(
+            field=spec.name,
+            check="dtype",
+            rows=len(array) if array.ndim else 0,
+            what=f"input {spec.name!r} has dtype {array.dtype}, contract says {spec.dtype}",
+        )
         return
     yield None
     if not _fits(spec.shape, array.shape, dims):
         shape = ", ".join(map(str, spec.shape))
-        yield Violation(field=spec.name, check="shape", rows=len(array) if array.ndim else 0, what=f"input {spec.name!r} has shape {array.shape}, contract says ({shape})")
+        yield Violation(
+            field=spec.name,
+            check="shape",
+            rows=len(array) if array.ndim else 0,
+            what=f"input {spec.name!r} has shape {array.shape}, contract says ({shape})",
+        )
         return
     yield None
-    flat = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+    flat: Any = array.reshape(len(array) if array.ndim else 1, -1) if array.size else array.reshape(len(array), 0)
+    if wanted.kind in "fiu" and not np.can_cast(array.dtype, wanted):
+        least, most = _extent(wanted)
+        bad = (np.isfinite(flat) & ((flat < least) | (flat > most))).any(axis=1)
+        yield _rows(spec.name, "dtype", bad, f"input {spec.name!r} does not fit {spec.dtype}")
     if spec.finite and array.dtype.kind == "f":
         yield _rows(spec.name, "finite", ~np.isfinite(flat).all(axis=1), f"input {spec.name!r} holds NaN or infinity")
     yield from _range_checks(spec, flat, f"input {spec.name!r}")
+
+
+def _extent(kind: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the greatest number of a type; beyond them a cast wraps round or becomes infinite."""
+    info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+    return (float(info.min), float(info.max)) if kind.kind == "f" else (int(info.min), int(info.max))
 
 
 def _fits(spec: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, int]) -> bool:
@@ -108,45 +136,65 @@ def _fits(spec: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, i
 
 def _check_column(spec: Column, array: Array) -> Iterator[Violation | None]:
     if array.ndim != 1:
-        yield Violation(field=spec.name, check="shape", rows=len(array) if array.ndim else 0, what=f"column {spec.name!r} has shape {array.shape}, contract says one value a row")
+        yield Violation(
+            field=spec.name,
+            check="shape",
+            rows=len(array) if array.ndim else 0,
+            what=f"column {spec.name!r} has shape {array.shape}, contract says one value a row",
+        )
         return
     yield None
     null = nulls(array)
-    present = array[~null]
+    wrong = np.zeros(len(array), dtype=bool)
     if spec.type == "string" and array.dtype.kind == "O":
-        wrong = np.array([not isinstance(value, str) for value in present], dtype=bool)
+        wrong = np.array([not gone and not isinstance(value, str) for value, gone in zip(array, null, strict=True)], dtype=bool)
         yield _rows(spec.name, "type", wrong, f"column {spec.name!r} holds values that are no strings")
-        present = present[~wrong]
     elif array.dtype.kind not in KINDS[spec.type] or (array.dtype.kind == "O" and spec.type != "string"):
-        yield Violation(field=spec.name, check="type", rows=len(array), what=f"column {spec.name!r} has dtype {array.dtype}, contract says {spec.type}")
+        yield Violation(
+            field=spec.name, check="type", rows=len(array), what=f"column {spec.name!r} has dtype {array.dtype}, contract says {spec.type}"
+        )
         return
     else:
         yield None
     if not spec.nullable:
         yield _rows(spec.name, "null", null, f"column {spec.name!r} is null")
     if spec.categories:
-        yield _rows(spec.name, "category", ~np.isin(present.astype("U"), spec.categories), f"column {spec.name!r} is none of its {len(spec.categories)} categories")
+        allowed = set(spec.categories)
+        other = [not skip and str(value) not in allowed for value, skip in zip(array, null | wrong, strict=True)]
+        yield _rows(spec.name, "category", np.array(other, bool), f"column {spec.name!r} is none of its {len(allowed)} categories")
     if spec.type in ("float", "int"):
-        if present.dtype.kind == "f":
-            yield _rows(spec.name, "finite", np.isinf(present), f"column {spec.name!r} is infinite")
-        yield from _range_checks(spec, present[:, None], f"column {spec.name!r}")
+        if array.dtype.kind == "f":
+            yield _rows(spec.name, "finite", np.isinf(array), f"column {spec.name!r} is infinite")
+        yield from _range_checks(spec, array[:, None], f"column {spec.name!r}")
 
 
-def _range_checks(spec: Tensor | Column, flat: Array, what: str) -> Iterator[Violation | None]:
+def _range_checks(spec: Tensor | Column, flat: Any, what: str) -> Iterator[Violation | None]:
     unit = f" {spec.unit}" if spec.unit else ""
-    if spec.low is not None:
-        yield _rows(spec.name, "low", (flat < spec.low).any(axis=1), f"{what} is below {spec.low:g}{unit}")
-    if spec.high is not None:
-        yield _rows(spec.name, "high", (flat > spec.high).any(axis=1), f"{what} is above {spec.high:g}{unit}")
+    with np.errstate(over="ignore"):  # a limit that float16 cannot hold becomes infinity
+        low = None if spec.low is None else (flat < spec.low).any(axis=1)
+        high = None if spec.high is None else (flat > spec.high).any(axis=1)
+    if low is not None:
+        yield _rows(spec.name, "low", low, f"{what} is below {spec.low:g}{unit}")
+    if high is not None:
+        yield _rows(spec.name, "high", high, f"{what} is above {spec.high:g}{unit}")
 
 
 def nulls(array: Array) -> NDArray[np.bool_]:
-    """(n,) bool: NaN in floats, None or NaN in object arrays."""
+    """(n,) bool: NaN in floats; None, NaN, NaT or pandas.NA in object arrays."""
     if array.dtype.kind == "f":
         return np.isnan(array)
     if array.dtype.kind == "O":
-        return np.array([value is None or value != value for value in array], dtype=bool)
+        return np.array([_is_null(value) for value in array], dtype=bool)
     return np.zeros(len(array), dtype=bool)
+
+
+def _is_null(value: object) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA does not say whether it equals itself
+        return True
+    except ValueError:  # an array inside an object array
+        return False
 
 
 def _rows(field: str, check: str, bad: NDArray[np.bool_], what: str) -> Violation | None:

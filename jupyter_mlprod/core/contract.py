@@ -4,6 +4,7 @@ An input is a tensor or a table column. The *serving* view is the inputs; the *t
 integers and names: a name is a dimension that may vary between requests but is equal wherever it appears.
 """
 
+import math
 from typing import Literal
 
 import msgspec
@@ -80,8 +81,22 @@ def edited(contract: Contract, edit: ContractEdit) -> tuple[Contract, tuple[str,
     for field in inputs:
         declared = msgspec.to_builtins(edit.inputs.get(field.name, FieldEdit()))
         allowed = set(field.__struct_fields__)
-        faults += [f"[inputs.{field.name}] {key} does not apply to a {type(field).__name__.lower()}" for key in declared if key not in allowed]
+        faults += [
+            f"[inputs.{field.name}] {key} does not apply to a {type(field).__name__.lower()}" for key in declared if key not in allowed
+        ]
         if "categories" in declared:
             declared["categories"] = tuple(declared["categories"])
         result.append(msgspec.structs.replace(field, **{k: v for k, v in declared.items() if k in allowed}))
+        faults += _limit_faults(result[-1])
     return msgspec.structs.replace(contract, inputs=tuple(result)), tuple(faults)
+
+
+def _limit_faults(field: Tensor | Column) -> list[str]:
+    """Limits that no value could break, or that no value could keep."""
+    limits = {side: limit for side, limit in (("low", field.low), ("high", field.high)) if limit is not None}
+    faults = [f"[inputs.{field.name}] {side} is {limit}" for side, limit in limits.items() if not math.isfinite(limit)]
+    if len(limits) == 2 and limits["low"] > limits["high"]:
+        faults.append(f"[inputs.{field.name}] low {limits['low']:g} is above high {limits['high']:g}")
+    if isinstance(field, Column) and field.type in ("string", "bool"):
+        faults += [f"[inputs.{field.name}] {side} does not apply to a column of type {field.type}" for side in limits]
+    return faults

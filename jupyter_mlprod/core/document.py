@@ -6,20 +6,21 @@
 import difflib
 import re
 import tomllib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import inspect
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 
+T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
 
 
-def decode_toml[T](text: str, kind: type[T], *, name: str, code: Code) -> T:
+def decode_toml(text: str, kind: type[T], *, name: str, code: Code) -> T:
     """The document as ``kind``.
 
     Raises
@@ -28,7 +29,7 @@ def decode_toml[T](text: str, kind: type[T], *, name: str, code: Code) -> T:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: bad TOML, or an integer of more than 4300 digits
         raise MlprodError(code, f"{name}: {error}") from None
     faults: list[tuple[Path, str]] = []
     _check(document, inspect.type_info(kind), (), faults)
@@ -43,6 +44,8 @@ def _check(value: Any, info: inspect.Type, path: Path, faults: list[tuple[Path, 
     if isinstance(info, inspect.UnionType):
         info = next(option for option in info.types if not isinstance(option, inspect.NoneType))
     match info:
+        case inspect.AnyType():
+            pass
         case inspect.StructType() if isinstance(value, dict):
             fields = {field.encode_name: field for field in info.fields}
             for key in value:
@@ -90,6 +93,8 @@ def _python_type(info: inspect.Type) -> Any:
             return int
         case inspect.FloatType():
             return float
+        case inspect.AnyType():
+            return Any
     raise TypeError(f"settings of type {info} are not supported")
 
 
@@ -109,14 +114,17 @@ def line_numbers(text: str) -> dict[Path, int]:
     table: Path = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := HEADER.match(line):
-            names = tuple(part.strip().strip("\"'") for part in header.group(2).split("."))
-            if header.group(1) == "[[":
-                counts[names] = counts.get(names, -1) + 1
-                table = (*names, counts[names])
-            else:
-                table = names
+            *parents, last = (part.strip().strip("\"'") for part in header.group(2).split("."))
+            table = ()
+            for parent in parents:
+                table = (*table, parent)
+                table = (*table, counts[table]) if table in counts else table
+            table = (*table, last)
             lines.setdefault(table, number)
-            lines.setdefault(names, number)
+            if header.group(1) == "[[":
+                counts[table] = counts.get(table, -1) + 1
+                table = (*table, counts[table])
+                lines.setdefault(table, number)
         elif key := KEY.match(line):
             parts = tuple(part.strip("\"'") for part in key.group(1).split("."))
             lines.setdefault((*table, *parts), number)

@@ -6,6 +6,7 @@ Parameters are read from the cell tagged ``parameters`` by ``ast``, so a name or
 import ast
 import difflib
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ def read_notebook(text: str, *, name: str) -> Notebook:
     """
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: bad JSON, or an integer of more than 4300 digits
         raise MlprodError(Code.BAD_NOTEBOOK, f"{name} is not JSON: {error}", hint="open and save it in JupyterLab") from None
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list) or document.get("nbformat") != 4 or not all(isinstance(cell, dict) for cell in cells):
@@ -62,7 +63,7 @@ def read_notebook(text: str, *, name: str) -> Notebook:
     tagged = [cell for cell in code if "parameters" in tags_of(cell)]
     if len(tagged) > 1:
         raise MlprodError(Code.BAD_NOTEBOOK, f"{name} has {len(tagged)} cells tagged 'parameters'; keep one")
-    spec = (document.get("metadata") or {}).get("kernelspec") or {}
+    spec = _mapping(_mapping(document.get("metadata")).get("kernelspec"))
     return Notebook(
         name=name,
         kernel=str(spec.get("name", "python3")),
@@ -73,12 +74,16 @@ def read_notebook(text: str, *, name: str) -> Notebook:
 
 def source_of(cell: dict[str, Any]) -> str:
     source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(map(str, source))
+    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
 
 
 def tags_of(cell: dict[str, Any]) -> list[str]:
-    tags = (cell.get("metadata") or {}).get("tags") or []
+    tags = _mapping(cell.get("metadata")).get("tags")
     return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def parameters_of(source: str, *, name: str) -> tuple[Parameter, ...]:
@@ -87,20 +92,22 @@ def parameters_of(source: str, *, name: str) -> tuple[Parameter, ...]:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise MlprodError(Code.BAD_NOTEBOOK, f"{name}: the parameters cell does not parse: {error.msg} (line {error.lineno})") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a lone surrogate; nesting too deep for the parser
+        raise MlprodError(Code.BAD_NOTEBOOK, f"{name}: the parameters cell does not parse: {type(error).__name__}") from None
     found: dict[str, Parameter] = {}
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=key)], value=value):
                 found[key] = Parameter(name=key, type=_type_of(value), default=ast.unparse(value))
             case ast.AnnAssign(target=ast.Name(id=key), annotation=annotation, value=value) if value is not None:
-                found[key] = Parameter(name=key, type=ast.unparse(annotation).split("[")[0], default=ast.unparse(value))
+                found[key] = Parameter(name=key, type=ast.unparse(annotation).strip("'\"").split("[")[0], default=ast.unparse(value))
     return tuple(found.values())
 
 
 def _type_of(value: ast.expr) -> str:
     try:
         return type(ast.literal_eval(value)).__name__
-    except ValueError:
+    except (ValueError, TypeError):  # no literal; a literal such as {[]: 1} that has no value
         return ""
 
 
@@ -135,7 +142,9 @@ def _typed(text: str, type_name: str) -> Any:
     if type_name == "bool" and text in ("True", "False"):
         return text == "True"
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     except json.JSONDecodeError:
         if type_name in TYPES:
             raise ValueError(text) from None
@@ -145,7 +154,14 @@ def _typed(text: str, type_name: str) -> Any:
         return value
     if not isinstance(value, wanted) or (isinstance(value, bool) and type_name != "bool"):
         raise ValueError(text)
-    return float(value) if type_name == "float" else value
+    return _finite(str(value)) if type_name == "float" else value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
 
 
 def _no_constant(text: str) -> float:

@@ -8,7 +8,7 @@ Every policy of a project also holds :data:`BASE`, the rules that make a bundle 
 must have measured; a rule of the project's with the same measure and place replaces the base rule.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.record import Record
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[smhd]$")]
+Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[smhd](?!\n)$")]
 ANY = "*"
 
 
@@ -90,8 +90,9 @@ BY_KIND: dict[str, Policy] = {
 
 
 class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of ``mlprod.toml`` that holds policies; the rest is settings."""
+    """The part of ``mlprod.toml`` that holds policies; ``[settings]`` is read in `settings.py`."""
 
+    settings: dict[str, Any] = {}
     policy: dict[str, tuple[Rule, ...]] = {}
 
 
@@ -122,7 +123,9 @@ def _faults(rule: Rule, rules: tuple[Rule, ...]) -> list[str]:
     if rule.limit != rule.limit or rule.limit in (float("inf"), float("-inf")):
         faults.append(f"rule on {rule.measure!r} has the limit {rule.limit}")
     if rule.relative and not any(other.measure == rule.measure and not other.relative for other in rules):
-        faults.append(f"rule on {rule.measure!r} is relative to the champion, but a first release has none: add an absolute rule on {rule.measure!r} too")
+        faults.append(
+            f"rule on {rule.measure!r} is relative to the champion, but a first release has none: add an absolute rule on {rule.measure!r} too"
+        )
     return faults
 
 

@@ -56,11 +56,18 @@ def classification(probability: Floats, target: Ints, *, labels: tuple[str, ...]
         measure("calibration_error", calibration_error(probability.max(axis=1), right), n=n, method="bootstrap"),
     ]
     if n > 1:
-        measures += [measure("log_loss", mean(-np.log(own)), n=n, method="student-t"), measure("brier_score", mean(brier), n=n, method="student-t")]
+        measures += [
+            measure("log_loss", mean(-np.log(own)), n=n, method="student-t"),
+            measure("brier_score", mean(brier), n=n, method="student-t"),
+        ]
     for index, label in enumerate(labels):
         rows = target == index
         if rows.any():
-            measures.append(measure("recall", wilson(int(right[rows].sum()), int(rows.sum())), n=int(rows.sum()), method="wilson", where={"class": label}))
+            measures.append(
+                measure(
+                    "recall", wilson(int(right[rows].sum()), int(rows.sum())), n=int(rows.sum()), method="wilson", where={"class": label}
+                )
+            )
     for column, value, rows in slices(groups):
         k = int(rows.sum())
         measures.append(measure("accuracy", wilson(int(right[rows].sum()), k), n=k, method="wilson", where={"slice": f"{column}={value}"}))
@@ -77,7 +84,11 @@ def regression(predicted: Floats, target: Floats, *, groups: Groups) -> tuple[Me
     ]
     for column, value, rows in slices(groups):
         if rows.sum() > 1:
-            measures.append(measure("mean_absolute_error", mean(error[rows]), n=int(rows.sum()), method="student-t", where={"slice": f"{column}={value}"}))
+            measures.append(
+                measure(
+                    "mean_absolute_error", mean(error[rows]), n=int(rows.sum()), method="student-t", where={"slice": f"{column}={value}"}
+                )
+            )
     return tuple(measures)
 
 

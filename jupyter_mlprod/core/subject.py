@@ -44,7 +44,11 @@ def parse_subject(text: str) -> Subject:
         return Subject(kind="version", name=name, rest=version)
     if NAME.fullmatch(text):
         return Subject(kind="name", name=text)
-    raise MlprodError(Code.BAD_REQUEST, f"{text[:120]!r} is no subject", hint="write NAME, NAME@ALIAS, NAME:VERSION, sha256:… (8 or more digits) or a path")
+    raise MlprodError(
+        Code.BAD_REQUEST,
+        f"{text[:120]!r} is no subject",
+        hint="write NAME, NAME@ALIAS, NAME:VERSION, sha256:… (8 or more digits) or a path",
+    )
 
 
 def check_name(name: str, *, what: str) -> str:

@@ -19,6 +19,8 @@ Outcome = Literal["pass", "inconclusive", "missing", "fail"]
 WORSE: tuple[Outcome, ...] = ("pass", "inconclusive", "missing", "fail")
 EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "fail": 1, "missing": 3, "inconclusive": 3}
 CLOCK_SKEW = datetime.timedelta(minutes=5)
+Z = 1.959963984540054
+"""Of a two-sided 95 % interval; numpy, which `uncertainty` imports, is not wanted here."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,18 +127,30 @@ Seen = tuple[Evidence, Measure]
 
 
 def _finding(rule: Rule, about: Sequence[Evidence], *, subject: str, now: datetime.datetime) -> Finding:
-    """The finding of one rule: the newest usable measure at each place, and of several places the worst."""
+    """The finding of one rule: the newest usable measure at each place, and of several places the worst.
+
+    A place whose only admissible measures are void (zero rows, wrong unit, not finite) is missing, whatever the other places say.
+    """
     named = [(record, measure) for record in about for measure in record.measures if measure.name == rule.reads]
     placed = [seen for seen in named if _at(rule.where, seen[1].where)]
     usable = [seen for seen in placed if not _unusable(rule, *seen, now=now)]
     if not usable:
-        if rule.relative and not named and _no_champion(about, now=now):
-            return Finding(subject=subject, rule=rule, outcome="pass", reason="first release: there is no champion to compare with, the absolute rules decide")
+        if rule.relative and not named and _no_champion(rule, about, now=now):
+            return Finding(
+                subject=subject,
+                rule=rule,
+                outcome="pass",
+                reason="first release: there is no champion to compare with, the absolute rules decide",
+            )
         return Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, named, placed, now=now))
-    found = [_compare(rule, seen, subject=subject) for place in _places(usable) for seen in _newest(usable, place)]
+    places = _places(usable)
+    found = [_compare(rule, seen, subject=subject) for place in places for seen in _newest(usable, place)]
+    void = [seen for seen in placed if seen[1].where not in places and not _inadmissible(rule, seen[0], now=now)]
+    if void:
+        found.append(Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, void, void, now=now)))
     result = max(found, key=lambda f: (WORSE.index(f.outcome), _shortfall(f), f.evidence, str(f.measured)))
-    places = len(_places(usable))
-    return msgspec.structs.replace(result, reason=f"{result.reason} (worst of {places} places)") if places > 1 else result
+    total = len(places) + len(_places(void))
+    return msgspec.structs.replace(result, reason=f"{result.reason} (worst of {total} places)".strip()) if total > 1 else result
 
 
 def _at(wanted: dict[str, str], where: dict[str, str]) -> bool:
@@ -145,15 +159,24 @@ def _at(wanted: dict[str, str], where: dict[str, str]) -> bool:
 
 def _unusable(rule: Rule, record: Evidence, measure: Measure, *, now: datetime.datetime) -> str:
     """Why a measure does not count, or the empty string."""
-    if rule.taken_by == "runner" and record.taken_by != "runner":
-        return "only the notebook's own word; the rule asks for the runner's"
+    if why := _inadmissible(rule, record, now=now):
+        return why
     if measure.unit != rule.unit:
         return f"measured in {measure.unit!r}, the rule says {rule.unit!r}"
-    if measure.n == 0:
+    if measure.n < 1:
         return "zero rows or checks stand behind it"
     numbers = (measure.value, *(bound for bound in (measure.low, measure.high) if bound is not None))
     if not all(math.isfinite(x) for x in numbers):
         return "not a finite number"
+    return ""
+
+
+def _inadmissible(rule: Rule, record: Evidence, *, now: datetime.datetime) -> str:
+    """Why a whole record does not count, or the empty string."""
+    if rule.taken_by == "runner" and record.taken_by != "runner":
+        return "only the notebook's own word; the rule asks for the runner's"
+    if record.taken_at.utcoffset() is None:
+        return "dated without a time zone"
     if record.taken_at > now + CLOCK_SKEW:
         return f"dated in the future ({record.taken_at:%Y-%m-%d %H:%M})"
     if (now - record.taken_at).total_seconds() > rule.max_age_s:
@@ -174,14 +197,17 @@ def _place(where: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(where.items())) or "the whole"
 
 
-def _no_champion(about: Sequence[Evidence], *, now: datetime.datetime) -> bool:
-    rule = Rule(measure="champions", at_most=0.0, unit="count", max_age="1h")
-    counts = [(record, m) for record in about for m in record.measures if m.name == rule.measure and not _unusable(rule, record, m, now=now)]
-    return bool(counts) and all(measure.value == 0 for _, measure in _newest(counts, {}))
+def _no_champion(relative: Rule, about: Sequence[Evidence], *, now: datetime.datetime) -> bool:
+    rule = Rule(measure="champions", at_most=0.0, unit="count", max_age="1h", taken_by=relative.taken_by)
+    counts = [
+        (record, m) for record in about for m in record.measures if m.name == rule.measure and not _unusable(rule, record, m, now=now)
+    ]
+    newest = _newest(counts, {})
+    return bool(newest) and all(measure.value == 0 for _, measure in newest)
 
 
 def _places(seen: list[Seen]) -> list[dict[str, str]]:
-    return list({_place(measure.where): measure.where for _, measure in seen}.values())
+    return list({tuple(sorted(measure.where.items())): measure.where for _, measure in seen}.values())
 
 
 def _newest(seen: list[Seen], place: dict[str, str]) -> list[Seen]:
@@ -206,7 +232,14 @@ def _compare(rule: Rule, seen: Seen, *, subject: str) -> Finding:
         ask = f"about {settle:,} of them would settle it" if settle else "no number of them settles a value on the limit"
         reason = f"the limit lies inside the interval of n={measure.n:,}; {ask}"
     return Finding(
-        subject=subject, rule=rule, outcome=outcome, reason=reason, measured=measure, taken_by=record.taken_by, evidence=digest(record), settle_n=settle
+        subject=subject,
+        rule=rule,
+        outcome=outcome,
+        reason=reason,
+        measured=measure,
+        taken_by=record.taken_by,
+        evidence=digest(record),
+        settle_n=settle,
     )
 
 
@@ -219,12 +252,17 @@ def _shortfall(finding: Finding) -> float:
 
 
 def rows_to_settle(measure: Measure, limit: float) -> int:
-    """About how many rows bring the interval clear of ``limit`` at the present value: width falls with the root of n.
+    """About how many rows bring the interval clear of ``limit`` at the present value.
 
-    Zero when the value stands on the limit, since no number of rows would.
+    A Wilson interval is clear when the score test rejects the limit, which is solved for n; the width of any other falls with the root
+    of n. Zero when the value stands on the limit, or so near that 10^12 rows would not do.
     """
     bound = measure.low if measure.value > limit else measure.high
     gap = abs(measure.value - limit)
     if bound is None or gap == 0:
         return 0
-    return max(measure.n + 1, math.ceil(measure.n * (abs(measure.value - bound) / gap) ** 2))
+    if measure.method == "wilson" and 0 < limit < 1:
+        root = Z * math.sqrt(limit * (1 - limit)) / gap
+    else:
+        root = math.sqrt(measure.n) * abs(measure.value - bound) / gap
+    return max(measure.n + 1, math.ceil(root**2)) if root < 1e6 else 0

@@ -10,7 +10,17 @@ class Evaluate(Request, frozen=True, kw_only=True, tag="evaluate"):
 
     subject: SubjectText
     data: Annotated[str, option("raw rows: an array or table of the notebook, or a file", live="array", names="file", metavar="DATA")]
-    target: Annotated[str, option("true answers: class index or label per row; an array, a file, or a column of the data", live="columns", names="file", metavar="TARGET")]
-    slices: Annotated[str, option("columns to slice by, comma-separated: of the data, or arrays of the notebook", live="columns", metavar="NAMES")] = ""
+    target: Annotated[
+        str,
+        option(
+            "true answers: class index or label per row; an array, a file, or a column of the data",
+            live="columns",
+            names="file",
+            metavar="TARGET",
+        ),
+    ]
+    slices: Annotated[
+        str, option("columns to slice by, comma-separated: of the data, or arrays of the notebook", live="columns", metavar="NAMES")
+    ] = ""
     threads: Threads = 1
     trust: Trust = ""

@@ -13,7 +13,9 @@ class Gate(Request, frozen=True, kw_only=True, tag="gate"):
     Exit status: 0 pass, 1 fail, 2 bad request, 3 inconclusive or missing evidence, 4 infrastructure, 130 cancelled.
     """
 
-    subjects: Annotated[tuple[str, ...], option("notebooks (.ipynb) to re-run, or bundles", positional=True, names="subject", metavar="SUBJECT")]
+    subjects: Annotated[
+        tuple[str, ...], option("notebooks (.ipynb) to re-run, or bundles", positional=True, names="subject", metavar="SUBJECT")
+    ]
     parameters: Annotated[dict[str, str], option("a parameter of the notebook; repeatable", flag="-p", metavar="NAME VALUE")] = {}
     output: Annotated[str, option("folder for the executed notebook", flag="-o", metavar="DIR")] = ""
     policy: Annotated[str, option("policy of mlprod.toml, or the built-in 'execution'", names="policy", metavar="NAME")] = "release"

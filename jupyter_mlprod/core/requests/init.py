@@ -11,7 +11,9 @@ class Init(Request, frozen=True, kw_only=True, tag="init"):
     Nothing that exists is overwritten; on a terminal, what was not given as an option is asked.
     """
 
-    notebook: Annotated[str, option("notebook that gets a parameters cell and gate cells at its end", positional=True, names="file", metavar="NOTEBOOK")] = ""
+    notebook: Annotated[
+        str, option("notebook that gets a parameters cell and gate cells at its end", positional=True, names="file", metavar="NOTEBOOK")
+    ] = ""
     use_case: Annotated[str, option("what the prediction is for, in one sentence", metavar="TEXT")] = ""
     consumer: Annotated[Literal["person", "service", "batch"], option("who consumes the prediction")] = "service"
     latency: Annotated[float, option("budget for the 99th percentile of one answer, in ms", metavar="MS")] = 50.0

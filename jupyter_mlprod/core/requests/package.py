@@ -11,12 +11,27 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     The bundle is kept only when it answers like the original: raw input to answer, at batch 1, 3 and all example rows.
     """
 
-    model: Annotated[str, option("a torch module of the notebook, an .onnx file, or module:object", positional=True, live="model", metavar="MODEL")]
+    model: Annotated[
+        str, option("a torch module of the notebook, an .onnx file, or module:object", positional=True, live="model", metavar="MODEL")
+    ]
     name: Annotated[str, option("name of the bundle, also its name in the registry", metavar="NAME")]
-    example: Annotated[str, option("raw rows as they will be requested, two or more; they become the golden samples", live="array", names="file", metavar="ROWS")]
-    preprocess: Annotated[str, option("function from the raw batch to what the model takes, or FILE.py:FUNCTION", live="code", metavar="FUNCTION")] = ""
-    labels: Annotated[str, option("class names in the order of the scores: comma-separated, or a list of the notebook", live="labels", metavar="LABELS")] = ""
+    example: Annotated[
+        str,
+        option(
+            "raw rows as they will be requested, two or more; they become the golden samples", live="array", names="file", metavar="ROWS"
+        ),
+    ]
+    preprocess: Annotated[
+        str, option("function from the raw batch to what the model takes, or FILE.py:FUNCTION", live="code", metavar="FUNCTION")
+    ] = ""
+    labels: Annotated[
+        str, option("class names in the order of the scores: comma-separated, or a list of the notebook", live="labels", metavar="LABELS")
+    ] = ""
     data: Annotated[str, option("training data; its digest is recorded as the snapshot", live="array", names="file", metavar="DATA")] = ""
-    contract: Annotated[str, option("TOML with [inputs.NAME] tables: low, high, unit, nullable, categories", live="text", names="file", metavar="TOML")] = ""
-    scores: Annotated[Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")] = "auto"
+    contract: Annotated[
+        str, option("TOML with [inputs.NAME] tables: low, high, unit, nullable, categories", live="text", names="file", metavar="TOML")
+    ] = ""
+    scores: Annotated[
+        Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")
+    ] = "auto"
     notebook: Annotated[str, option("notebook that the bundle comes from, recorded as its origin", metavar="FILE")] = ""

@@ -1,0 +1,174 @@
+"""Data files and live data as raw batches: .npy, .npz, .csv, .parquet; numpy, pandas, polars, torch, lists.
+
+A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
+(``null/<column>``), because nothing here is ever pickled.
+"""
+
+import io
+import uuid
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jupyter_mlprod.core.conformance import nulls
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import NULL, Array, Raw, with_nulls
+
+KINDS = (".npy", ".npz", ".csv", ".parquet")
+
+
+class DataFiles:
+    """Port `Data`."""
+
+    def read(self, path: str) -> Raw:
+        """Read a data file.
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` when it is missing, truncated, pickled or of an unknown kind.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise MlprodError(Code.BAD_DATA, f"no data file {path!r}", hint=f"name a file that ends in {', '.join(KINDS)}")
+        try:
+            if file.suffix == ".npy":
+                return np.asarray(np.load(file, allow_pickle=False))
+            if file.suffix == ".npz":
+                return _read_npz(file)
+            if file.suffix in (".csv", ".parquet"):
+                return _read_table(file)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+            raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {_one_line(error)}") from None
+        raise MlprodError(Code.BAD_DATA, f"{path} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
+
+    def write(self, raw: Raw, path: Path) -> Path:
+        """Write a batch whole or not at all; the suffix chooses the format."""
+        temporary = path.with_name(f".{uuid.uuid4().hex[:8]}{path.suffix}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(raw, temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise MlprodError(Code.DISK, f"{path} could not be written: {error.strerror or error}") from error
+        finally:
+            if temporary.exists():
+                temporary.unlink()
+        return path
+
+    def from_live(self, value: Any) -> Raw:
+        """A value of the notebook as a raw batch.
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` naming the type that cannot be read as rows.
+        """
+        if isinstance(value, Mapping):
+            return {str(name): _array(column) for name, column in value.items()}
+        if hasattr(value, "columns") and hasattr(value, "to_dict"):
+            return {str(name): _column(value[name]) for name in value.columns}
+        return _array(value)
+
+
+def _read_npz(file: Path) -> Raw:
+    with np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return with_nulls(arrays)
+
+
+def _read_table(file: Path) -> Raw:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MlprodError(Code.MISSING_EXTRA, f"reading {file.suffix} needs pandas", hint="pip install 'jupyter-mlprod[cpu]'") from None
+    frame = pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+    return {str(name): _column(frame[name]) for name in frame.columns}
+
+
+def _column(series: Any) -> Array:
+    """A column of pandas or polars; strings and nullable types become object arrays with None."""
+    values = np.asarray(series.to_numpy())
+    if values.dtype.kind not in "OTU":
+        return values
+    missing = series.isna() if hasattr(series, "isna") else series.is_null()
+    result = np.array([None if gone else value for gone, value in zip(missing, values.tolist(), strict=True)], dtype=object)
+    present = [value for value in result if value is not None]
+    if present and all(isinstance(value, bool | int | float) and not isinstance(value, str) for value in present):
+        return _plain(result, present)
+    return result
+
+
+def _plain(values: Array, present: list[Any]) -> Array:
+    """An object column of numbers as numbers: nullable integers become floats with NaN."""
+    if len(present) == len(values):
+        return np.array(list(values))
+    return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def _array(value: Any) -> Array:
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu().numpy()
+    elif hasattr(value, "to_numpy"):
+        return _column(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise MlprodError(Code.BAD_DATA, f"a {type(value).__name__} is not rows of equal length: {_one_line(error)}") from None
+    if array.ndim == 0 or (array.dtype.kind == "O" and any(x is not None and not isinstance(x, str) for x in array.ravel())):
+        raise MlprodError(
+            Code.BAD_DATA, f"a {type(value).__name__} cannot be read as rows", hint="give an array, a table, or a mapping of columns"
+        )
+    return array
+
+
+def _write(raw: Raw, path: Path) -> None:
+    if path.suffix == ".npy" and not isinstance(raw, Mapping):
+        np.save(path, raw, allow_pickle=False)
+    elif path.suffix == ".npz":
+        named = raw if isinstance(raw, Mapping) else {"array": raw}
+        _write_npz(_storable(named), path)
+    elif path.suffix in (".csv", ".parquet"):
+        _write_table(raw, path)
+    else:
+        raise MlprodError(Code.BAD_DATA, f"{path.name} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
+
+
+def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
+    stored: dict[str, Array] = {}
+    for name, array in named.items():
+        if array.dtype.kind == "O":
+            gone = nulls(array)
+            stored[name] = np.array(["" if null else str(value) for null, value in zip(gone, array, strict=True)], dtype="U")
+            stored[NULL + name] = gone
+        else:
+            stored[name] = array.astype("U") if array.dtype.kind == "T" else array
+    return stored
+
+
+def _write_npz(named: Mapping[str, Array], path: Path) -> None:
+    """An .npz whose bytes depend on the arrays alone: numpy's own writer takes names as keywords, so some names would be refused."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in named.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
+
+
+def _write_table(raw: Raw, path: Path) -> None:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MlprodError(Code.MISSING_EXTRA, f"writing {path.suffix} needs pandas", hint="pip install 'jupyter-mlprod[cpu]'") from None
+    named = raw if isinstance(raw, Mapping) else {"array": raw}
+    flat: dict[str, Array] = {}
+    for name, array in named.items():
+        wide = array.reshape(len(array), -1)
+        flat.update({name: wide[:, 0]} if array.ndim == 1 else {f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
+    frame = pd.DataFrame(flat)
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path, index=False)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,209 @@
+"""Records and bundles as files under ``.mlprod/``.
+
+Both are content-addressed, so a reader recomputes the digest and a writer can never overwrite anything but its own equal. Everything is
+written to a temporary name and renamed: a crash leaves either nothing or the whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import uuid
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.nouns import read_record
+from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes
+
+R = TypeVar("R", bound=Record)
+MAX_MANIFEST_BYTES = 16_000_000
+NO_SUBJECT = "none"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new one, never half.
+
+    Raises
+    ------
+    MlprodError : ``disk`` when the disk is full or the folder may not be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise disk_error(path, error) from error
+
+
+def disk_error(path: Path, error: OSError) -> MlprodError:
+    return MlprodError(Code.DISK, f"{path} could not be written: {error.strerror or error}", hint="free space or rights, then run it again")
+
+
+class DiskRecords:
+    """Port `Records`. A record lies at ``records/<schema>/<subject>/<digest>.json``."""
+
+    def __init__(self, folder: Path, *, journal: Path | None) -> None:
+        self.folder = folder
+        self.journal = journal
+
+    def put(self, record: Record) -> str:
+        data = canonical(record)
+        name = digest_bytes(data)
+        subject = str(getattr(record, "subject", "") or NO_SUBJECT)
+        path = self._shelf(type(record)) / _hex(subject) / f"{_hex(name)}.json"
+        if not path.exists():
+            write_whole(path, data)
+        if self.journal is not None:
+            self._note(name, record)
+        return name
+
+    def _note(self, name: str, record: Record) -> None:
+        """List the record in the run's journal: one line, one write, so that lines of two processes do not mix."""
+        assert self.journal is not None
+        line = json.dumps({"digest": name, "schema": _schema(type(record))}) + "\n"
+        try:
+            with self.journal.open("a") as journal:
+                journal.write(line)
+        except OSError as error:
+            raise disk_error(self.journal, error) from error
+
+    def get(self, digest: str) -> Record:
+        found = next(iter(self.folder.glob(f"*/*/{_hex(digest)}.json")), None)
+        if found is None:
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"no record {digest} in this workspace", hint="mlprod list")
+        return read_record(found.read_bytes(), digest=digest)
+
+    def about(self, kind: type[R], subject: str) -> tuple[R, ...]:
+        paths = sorted((self._shelf(kind) / _hex(subject)).glob("*.json"))
+        records = (read_record(path.read_bytes(), digest=DIGEST_PREFIX + path.stem) for path in paths if not path.name.startswith("."))
+        return tuple(record for record in records if isinstance(record, kind))
+
+    def matching(self, prefix: str) -> tuple[str, ...]:
+        return tuple(sorted(DIGEST_PREFIX + path.stem for path in self.folder.glob(f"*/*/{_hex(prefix)}*.json")))
+
+    def journaled(self) -> tuple[str, ...]:
+        if self.journal is None or not self.journal.is_file():
+            return ()
+        return tuple(json.loads(line)["digest"] for line in self.journal.read_text().splitlines())
+
+    def _shelf(self, kind: type[Record]) -> Path:
+        return self.folder / _schema(kind).replace("/", "-")
+
+
+def _schema(kind: type[Record]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def _hex(name: str) -> str:
+    return name.removeprefix(DIGEST_PREFIX)
+
+
+class DiskBundles:
+    """Port `Bundles`. A bundle is the folder ``bundles/<digest>``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, folder: Path, bundle: Bundle, origin: Origin) -> Bundle:
+        """Write the manifest into a staged folder and move it to its digest; a bundle that is there already keeps its files."""
+        try:
+            files = tuple(_entry(folder, path) for path in _files(folder) if path != MANIFEST)
+            whole = msgspec.structs.replace(bundle, files=files)
+            write_whole(folder / MANIFEST, canonical(whole))
+            home = self.folder / _hex(digest(whole))
+            if home.exists() and self.faults(home)[1]:
+                shutil.rmtree(home)
+            if home.exists():
+                shutil.rmtree(folder)
+            else:
+                home.parent.mkdir(parents=True, exist_ok=True)
+                folder.rename(home)
+            write_whole(home / ORIGIN, msgspec.json.encode(origin))
+        except OSError as error:
+            raise disk_error(folder, error) from error
+        return whole
+
+    def path(self, digest: str) -> Path:
+        folder = self.folder / _hex(digest)
+        if not folder.is_dir():
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"the bundle {digest} is not in this workspace", hint="mlprod list")
+        return folder
+
+    def all(self) -> tuple[tuple[str, Bundle, Origin], ...]:
+        found = []
+        for manifest in sorted(self.folder.glob(f"*/{MANIFEST}")):
+            bundle, _ = _manifest(manifest.parent)
+            if bundle is not None:
+                found.append((DIGEST_PREFIX + manifest.parent.name, bundle, _origin(manifest.parent)))
+        return tuple(found)
+
+    def faults(self, folder: Path) -> tuple[Bundle | None, tuple[str, ...]]:
+        """The manifest, and every way in which the folder differs from it."""
+        bundle, faults = _manifest(folder)
+        if bundle is None:
+            return None, tuple(faults)
+        named = {entry.path: entry for entry in bundle.files}
+        present = set(_files(folder))
+        faults += [f"{path} is missing" for path in named if path not in present]
+        faults += [f"{path} is not in the manifest" for path in sorted(present - named.keys() - {MANIFEST})]
+        for path in sorted(present & named.keys()):
+            if _entry(folder, path) != named[path]:
+                faults.append(f"{path} has other bytes than the manifest says")
+        return bundle, tuple(faults)
+
+    def remove(self, digest: str) -> int:
+        folder = self.path(digest)
+        freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder)
+        return freed
+
+
+def _files(folder: Path) -> list[str]:
+    """Every path under the folder that the digest must cover, links included; ``attached/`` and MLflow's own file are outside."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if relative.split("/")[0] == ATTACHED or relative == MLFLOW_WRITES or (path.is_dir() and not path.is_symlink()):
+            continue
+        found.append(relative)
+    return found
+
+
+def _entry(folder: Path, path: str) -> BundleFile:
+    file = folder / path
+    if file.is_symlink() or not file.is_file():
+        return BundleFile(path=path, bytes=-1, sha256="not a regular file")
+    with file.open("rb") as stream:
+        hashed = hashlib.file_digest(stream, "sha256").hexdigest()
+    return BundleFile(path=path, bytes=file.stat().st_size, sha256=DIGEST_PREFIX + hashed)
+
+
+def _manifest(folder: Path) -> tuple[Bundle | None, list[str]]:
+    path = folder / MANIFEST
+    if not path.is_file() or path.is_symlink():
+        return None, [f"{path} is missing, so this is no bundle"]
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        return None, [f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes"]
+    data = path.read_bytes()
+    try:
+        bundle = msgspec.json.decode(data, type=Bundle)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return None, [f"{MANIFEST} cannot be read: {error}"]
+    faults = [] if canonical(bundle) == data else [f"{MANIFEST} is not in canonical form"]
+    if any(entry.path.startswith("/") or ".." in entry.path.split("/") or "\\" in entry.path for entry in bundle.files):
+        return None, [f"{MANIFEST} names a path outside the bundle"]
+    return bundle, faults
+
+
+def _origin(folder: Path) -> Origin:
+    try:
+        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError):
+        return Origin(created_at="", actor="unknown", python="", platform="")

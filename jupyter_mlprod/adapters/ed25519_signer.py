@@ -1,0 +1,256 @@
+"""Signs a bundle's digest and checks such signatures: a DSSE envelope over an in-toto statement, by Ed25519.
+
+An envelope comes with a bundle from anywhere, so it chooses nothing: neither the algorithm nor the key. Every signature is tried with every
+key that this workspace trusts, and ``keyid`` serves only to word the refusal (DSSE: "MUST NOT be used for security decisions").
+Specifications: github.com/secure-systems-lab/dsse (protocol.md, envelope.md) and github.com/in-toto/attestation (spec/v1/statement.md).
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from jupyter_mlprod.core.bundle import SIGNATURE
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.record import DIGEST_PREFIX, short
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://jupyter-mlprod/bundle/v1"
+MAX_ENVELOPE_BYTES = 1_000_000
+MAX_SIGNATURES = 16
+DIGEST = re.compile(rf"{DIGEST_PREFIX}([0-9a-f]{{64}})")
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """One signature, base64; whatever else stands beside it is not looked at."""
+
+    sig: str
+    keyid: str = ""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """DSSE v1: the statement as base64, and who signed it."""
+
+    payload_type: str
+    payload: str
+    signatures: tuple[Signature, ...]
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a statement is about."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """In-toto Statement v1."""
+
+    type_: str = msgspec.field(name="_type")
+    subject: tuple[Subject, ...]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: dict[str, Any] = {}
+
+
+class Ed25519Signer:
+    """Port `Signer`.
+
+    Parameters
+    ----------
+    key_path : the workspace's own private key, PEM; made by the first signing, never by a check
+    trusted : base64 of 32 bytes each: public keys of others whose bundles may run their code here
+
+    Raises
+    ------
+    MlprodError : ``bad-settings`` when a trusted key is none.
+    """
+
+    def __init__(self, key_path: Path, trusted: Sequence[str]) -> None:
+        self.key_path = key_path
+        self.trusted = tuple(_public_key(text) for text in trusted)
+
+    def public_key(self) -> str:
+        """The own public key as others write it into their ``trusted_keys``; made when there is none."""
+        return base64.b64encode(self._own_key().public_key().public_bytes_raw()).decode()
+
+    def sign(self, folder: Path, name: str, digest: str) -> None:
+        """Write the signed statement that ``folder`` is the bundle ``name`` with this digest (``sha256:`` and 64 hex digits)."""
+        subject = Subject(name=name, digest={"sha256": digest.removeprefix(DIGEST_PREFIX)})
+        statement = Statement(type_=STATEMENT_TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE)
+        payload = msgspec.json.encode(statement)
+        key = self._own_key()
+        made = Signature(keyid=key_id(key.public_key()), sig=base64.b64encode(key.sign(pre_authentication(PAYLOAD_TYPE, payload))).decode())
+        envelope = Envelope(payload_type=PAYLOAD_TYPE, payload=base64.b64encode(payload).decode(), signatures=(made,))
+        path = folder / SIGNATURE
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _written_beside(path, msgspec.json.encode(envelope), mode=0o666).replace(path)
+        except OSError as error:
+            raise _disk(path, error) from error
+
+    def signature_fault(self, folder: Path, name: str, digest: str) -> str:
+        """Why the signature in ``folder`` does not vouch for this name and digest; empty when a trusted key's does."""
+        envelope = _envelope(folder / SIGNATURE)
+        if isinstance(envelope, str):
+            return envelope
+        if envelope.payload_type != PAYLOAD_TYPE:
+            return f"the signature covers {envelope.payload_type[:80]!r}, not an in-toto statement"
+        if not 0 < len(envelope.signatures) <= MAX_SIGNATURES:
+            return f"the envelope holds {len(envelope.signatures)} signatures; 1 to {MAX_SIGNATURES} are expected"
+        payload = _unbase64(envelope.payload)
+        if payload is None:
+            return "the signed statement is not base64"
+        return self._unverified(envelope, payload) or _wrong_statement(payload, name, digest)
+
+    def _unverified(self, envelope: Envelope, payload: bytes) -> str:
+        """Why no trusted key made any of the signatures; empty when one did."""
+        keys = [*self.trusted]
+        if self.key_path.exists():
+            keys.append(self._read_key().public_key())
+        signed = pre_authentication(envelope.payload_type, payload)
+        if any(_verifies(key, signature.sig, signed) for signature in envelope.signatures for key in keys):
+            return ""
+        named = {signature.keyid for signature in envelope.signatures}
+        if named & {key_id(key) for key in keys}:
+            return "the signature is wrong: it names a trusted key, which did not sign this statement"
+        return f"signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
+
+    def _own_key(self) -> Ed25519PrivateKey:
+        """The workspace's private key; two processes that both find none end up with the same one."""
+        if not self.key_path.exists():
+            try:
+                self._make_key()
+            except OSError as error:
+                raise _disk(self.key_path, error) from error
+        return self._read_key()
+
+    def _read_key(self) -> Ed25519PrivateKey:
+        try:
+            key = load_pem_private_key(self.key_path.read_bytes(), password=None)
+        except OSError as error:
+            raise _disk(self.key_path, error) from error
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise _no_key(self.key_path) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise _no_key(self.key_path)
+        return key
+
+    def _make_key(self) -> None:
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.key_path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _written_beside(self.key_path, pem, mode=0o600)
+        try:
+            # A link, unlike a rename, never replaces the key that another process made in the meantime.
+            os.link(temporary, self.key_path)
+        except FileExistsError:
+            return
+        except OSError:
+            # No hard links on this file system (FAT, some network shares): whoever renames last has made the key.
+            temporary.replace(self.key_path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def pre_authentication(payload_type: str, payload: bytes) -> bytes:
+    """DSSE's PAE: the bytes that are signed, so that a payload cannot be taken for one of another type."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()
+
+
+def _public_key(text: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(_unbase64(text.strip()) or b"")
+    except ValueError:
+        message = f"trusted key {text[:80]!r} is not the base64 of a 32-byte Ed25519 public key"
+        raise MlprodError(Code.BAD_SETTINGS, message, hint="correct trusted_keys in mlprod.toml") from None
+
+
+def _envelope(path: Path) -> Envelope | str:
+    """The envelope, or why there is none to be read."""
+    try:
+        if not path.is_file():
+            return "there is no signature"
+        with path.open("rb") as stream:
+            data = stream.read(MAX_ENVELOPE_BYTES + 1)
+    except OSError as error:
+        return f"the signature cannot be read: {error.strerror or error}"
+    if len(data) > MAX_ENVELOPE_BYTES:
+        return f"the signature cannot be read: it is larger than {MAX_ENVELOPE_BYTES:,} bytes"
+    try:
+        return msgspec.json.decode(data, type=Envelope)
+    except (ValueError, RecursionError) as error:
+        return f"the signature cannot be read: {error}"
+
+
+def _unbase64(text: str) -> bytes | None:
+    """Bytes of base64, standard or URL-safe (DSSE: a verifier accepts both), or None."""
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except ValueError:
+        return None
+
+
+def _verifies(key: Ed25519PublicKey, sig: str, signed: bytes) -> bool:
+    with contextlib.suppress(InvalidSignature):
+        key.verify(_unbase64(sig) or b"", signed)
+        return True
+    return False
+
+
+def _wrong_statement(payload: bytes, name: str, digest: str) -> str:
+    """Why a statement, already known to be a trusted key's, says something else; empty when it does not."""
+    try:
+        statement = msgspec.json.decode(payload, type=Statement)
+    except (ValueError, RecursionError) as error:
+        return f"the signed statement cannot be read: {error}"
+    if (statement.type_, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        return f"the signed statement is of another kind: {statement.type_[:80]!r}, {statement.predicate_type[:80]!r}"
+    if len(statement.subject) != 1:
+        return f"the signed statement has {len(statement.subject)} subjects; exactly one is expected"
+    (subject,) = statement.subject
+    if subject.name != name:
+        return f"the signature is for the name {subject.name[:80]!r}, not {name!r}"
+    found = DIGEST.fullmatch(digest)
+    if found is None or subject.digest != {"sha256": found[1]}:
+        return f"the signature is for another digest ({str(subject.digest)[:100]}), not {short(digest)}"
+    return ""
+
+
+def _written_beside(path: Path, data: bytes, *, mode: int) -> Path:
+    """A new file next to ``path`` with this content, already on the disk; ``mode`` as for ``os.open``, so the umask applies."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _no_key(path: Path) -> MlprodError:
+    hint = f"move {path.name} away: the next signing makes a new key, and bundles signed by the old one must be packaged again"
+    return MlprodError(Code.NO_WORKSPACE, f"{path} holds no unencrypted Ed25519 private key in PEM", hint=hint)
+
+
+def _disk(path: Path, error: OSError) -> MlprodError:
+    return MlprodError(
+        Code.DISK, f"{path} could not be read or written: {error.strerror or error}", hint="free space or rights, then again"
+    )

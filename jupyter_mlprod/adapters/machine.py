@@ -1,0 +1,181 @@
+"""This machine and what is installed on it: the requirements a bundle needs, its origin, and what `doctor` examines."""
+
+import datetime
+import getpass
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from jupyter_mlprod.core.bundle import Origin
+
+ROOTS = ("jupyter-mlprod", "numpy", "onnxruntime", "onnxruntime-gpu")
+"""What answering needs; of the two runtimes, whichever is installed."""
+
+FREE_BYTES = 1_000_000_000
+Problem = tuple[str, str, str]
+"""check, what was found, and the mending command; empty when all is well."""
+
+
+class Machine:
+    """Port `Machine`."""
+
+    def __init__(self, root: Path, *, actor: str) -> None:
+        self.root = root
+        self.actor = actor or _login()
+
+    def requirements(self, modules: Sequence[str]) -> tuple[str, ...]:
+        """``name==version`` of everything that answering with these imported modules needs, from the running interpreter."""
+        owners = importlib.metadata.packages_distributions() if modules else {}
+        roots = [*ROOTS, *(owner for module in modules for owner in owners.get(module.split(".")[0], ()))]
+        pins: dict[str, str] = {}
+        todo = list(roots)
+        while todo:
+            name = todo.pop()
+            key = name.lower().replace("_", "-")
+            if key in pins:
+                continue
+            try:
+                found = importlib.metadata.distribution(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+            pins[key] = found.version
+            todo += _needed(found)
+        return tuple(f"{name}=={version}" for name, version in sorted(pins.items()))
+
+    def origin(self, *, notebook: str, run: str) -> Origin:
+        return Origin(
+            created_at=datetime.datetime.now(datetime.UTC).isoformat(),
+            actor=self.actor,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            notebook=notebook,
+            git_commit=_git_commit(self.root),
+            run=run,
+        )
+
+    def context(self) -> dict[str, str]:
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {"machine": platform.machine(), "cpu": _cpu_model(), "cores": str(usable), "python": platform.python_version()}
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What `doctor` examines; each check appears, with an empty hint when it is well."""
+        return (_wheels(), _cuda(), _torch_match(), _disk(self.root), *_versions(), _kernel())
+
+
+def _login() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}@{socket.gethostname()}" if hasattr(os, "getuid") else "unknown"
+
+
+def _needed(found: importlib.metadata.Distribution) -> list[str]:
+    names = []
+    for text in found.requires or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            names.append(requirement.name)
+    return names
+
+
+def _git_commit(root: Path) -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    result = subprocess.run([git, "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def version_of(name: str) -> str:
+    """The installed version, or the empty string."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _wheels() -> Problem:
+    cpu, gpu = version_of("onnxruntime"), version_of("onnxruntime-gpu")
+    if cpu and gpu:
+        mend = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'jupyter-mlprod[gpu]' (or [cpu])"
+        return ("onnxruntime-wheels", f"onnxruntime {cpu} and onnxruntime-gpu {gpu} own the same module and overwrite each other", mend)
+    if not cpu and not gpu:
+        return ("onnxruntime-wheels", "no ONNX Runtime is installed", "pip install 'jupyter-mlprod[cpu]'")
+    return ("onnxruntime-wheels", f"onnxruntime {cpu}" if cpu else f"onnxruntime-gpu {gpu}", "")
+
+
+def _cuda() -> Problem:
+    """Whether the GPU wheel finds a driver and its CUDA libraries; on a CPU installation there is nothing to find."""
+    if not version_of("onnxruntime-gpu"):
+        return ("cuda", "not used: the CPU wheel is installed", "")
+    if shutil.which("nvidia-smi") is None:
+        return ("cuda", "onnxruntime-gpu is installed, but there is no NVIDIA driver", "install the driver, or the [cpu] extra")
+    libraries = [name for name in ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13") if version_of(name)]
+    if not libraries:
+        return ("cuda", "onnxruntime-gpu is installed without cuDNN", "pip install 'onnxruntime-gpu[cuda,cudnn]'")
+    return ("cuda", f"driver present, {libraries[0]} {version_of(libraries[0])}; never exercised by doctor", "")
+
+
+def _torch_match() -> Problem:
+    torch, gpu = version_of("torch"), version_of("onnxruntime-gpu")
+    if torch and gpu and "+cpu" in torch:
+        return ("torch", f"torch {torch} is a CPU build beside onnxruntime-gpu {gpu}", "install a CUDA build of torch, or the [cpu] extra")
+    return ("torch", f"torch {torch}" if torch else "not installed; needed to package live modules only", "" if torch else "")
+
+
+def _disk(root: Path) -> Problem:
+    usage = shutil.disk_usage(root)
+    found = f"{usage.free / 1e9:.1f} GB free at {root}"
+    return ("disk", found, "" if usage.free > FREE_BYTES else "mlprod gc --delete, or free space")
+
+
+def _versions() -> tuple[Problem, ...]:
+    """Every requirement of this package that the environment does not meet."""
+    found: list[Problem] = []
+    for text in importlib.metadata.requires("jupyter-mlprod") or ():
+        requirement = Requirement(text)
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": "notebook"})
+        installed = version_of(requirement.name)
+        if wanted and installed and not requirement.specifier.contains(installed, prereleases=True):
+            found.append(("versions", f"{requirement.name} {installed} is outside {requirement.specifier}", f"pip install '{requirement}'"))
+    return tuple(found) or (("versions", "all within their bounds", ""),)
+
+
+def _kernel() -> Problem:
+    """Whether the python3 kernelspec starts this interpreter: JupyterLab may run in another environment than its kernels."""
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    except ImportError:
+        return ("kernel", "jupyter_client is not installed", "pip install 'jupyter-mlprod[cpu]'")
+    try:
+        argv = KernelSpecManager().get_kernel_spec("python3").argv
+    except NoSuchKernel:
+        return ("kernel", "there is no python3 kernel", f"{sys.executable} -m ipykernel install --user")
+    interpreter = shutil.which(argv[0]) or argv[0]
+    if Path(interpreter).resolve() != Path(sys.executable).resolve() and argv[0] not in ("python", "python3"):
+        return (
+            "kernel",
+            f"the python3 kernel runs {interpreter}, this is {sys.executable}",
+            f"{sys.executable} -m ipykernel install --user",
+        )
+    return ("kernel", f"the python3 kernel runs {interpreter}", "")

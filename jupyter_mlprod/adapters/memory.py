@@ -1,0 +1,111 @@
+"""Fakes of the ports that hold dicts, for tests of verbs: they refuse with the codes of the real adapters.
+
+They are checked by the same contract tests as the adapters they stand for (`tests/adapters`), so a verb that passes on a fake has not
+been promised anything that the real one does not keep. Records are stored as bytes, since a fake that hands back the object it was
+given would hide a field that does not survive its JSON.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import ATTACHED
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.nouns import read_record
+from jupyter_mlprod.core.ports import R
+from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes
+from jupyter_mlprod.core.release import Release
+
+
+class MemoryRecords:
+    """Port `Records`."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+
+    def put(self, record: Record) -> str:
+        data = canonical(record)
+        self.stored[digest_bytes(data)] = data
+        return digest_bytes(data)
+
+    def get(self, digest: str) -> Record:
+        if digest not in self.stored:
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"no record {digest} in this workspace", hint="mlprod list")
+        return read_record(self.stored[digest], digest=digest)
+
+    def about(self, kind: type[R], subject: str) -> tuple[R, ...]:
+        records = (read_record(data, digest=name) for name, data in sorted(self.stored.items()))
+        return tuple(record for record in records if isinstance(record, kind) and getattr(record, "subject", "") == subject)
+
+    def matching(self, prefix: str) -> tuple[str, ...]:
+        return tuple(sorted(name for name in self.stored if name.startswith(DIGEST_PREFIX + prefix.removeprefix(DIGEST_PREFIX))))
+
+
+class MemoryLedger:
+    """Port `Ledger`."""
+
+    def __init__(self) -> None:
+        self.rows: list[bytes] = []
+
+    def append(self, entry: Release, *, after: int) -> Release:
+        mine = self.entries(entry.name)
+        seq = mine[-1].seq if mine else 0
+        if seq != after:
+            who = f"{mine[-1].actor} moved {entry.name} at {mine[-1].at}" if mine else f"the ledger holds no entry of {entry.name}"
+            raise MlprodError(Code.LEDGER_MOVED, f"{who}; this request was made after entry {after}", hint=f"mlprod history {entry.name}")
+        filled = msgspec.structs.replace(entry, seq=seq + 1, chain=digest(mine[-1]) if mine else "")
+        self.rows.append(canonical(filled))
+        return filled
+
+    def entries(self, name: str | None = None) -> tuple[Release, ...]:
+        decoded = (msgspec.json.decode(row, type=Release) for row in self.rows)
+        return tuple(entry for entry in decoded if name in (None, entry.name))
+
+
+class MemoryRegistry:
+    """Port `Registry`. ``versions[name]`` lists (digest, files by path) from version 1."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[tuple[str, dict[str, bytes]]]] = {}
+        self.aliases: dict[tuple[str, str], int] = {}
+
+    def register(self, name: str, folder: Path, digest: str) -> int:
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        known = self.versions.setdefault(name, [])
+        for version, (stored, kept) in enumerate(known, start=1):
+            if stored != digest:
+                continue
+            if _covered(kept) != _covered(files):
+                raise MlprodError(Code.REGISTRY, f"version {version} of {name} holds other bytes than {folder}", hint="mlprod doctor")
+            return version
+        known.append((digest, files))
+        return len(known)
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        self._at(name, version)
+        self.aliases[name, alias] = version
+
+    def alias(self, name: str, alias: str) -> int | None:
+        return self.aliases.get((name, alias))
+
+    def digest_of(self, name: str, version: int) -> str:
+        return self._at(name, version)[0]
+
+    def fetch(self, name: str, version: int, into: Path) -> Path:
+        _, files = self._at(name, version)
+        folder = into / "artifacts"
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        return folder
+
+    def _at(self, name: str, version: int) -> tuple[str, dict[str, bytes]]:
+        known = self.versions.get(name, [])
+        if not 1 <= version <= len(known):
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"{name} has no version {version} in the registry", hint=f"mlprod history {name}")
+        return known[version - 1]
+
+
+def _covered(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files that the bundle's digest covers."""
+    return {path: data for path, data in files.items() if path.split("/")[0] != ATTACHED}

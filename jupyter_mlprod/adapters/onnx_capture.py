@@ -1,0 +1,71 @@
+"""An .onnx file as a capture. The original's answers are ONNX Runtime's on the file as given, so that stripping it can be caught out."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from jupyter_mlprod.core.answer import prepared_inputs
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.graph import bare_bytes
+from jupyter_mlprod.core.raw import Raw, part, rows
+from jupyter_mlprod.core.remeasure import batch_sizes
+
+try:
+    import onnx
+    import onnxruntime as ort
+    from google.protobuf.message import DecodeError
+except ImportError:
+    raise MlprodError(
+        Code.MISSING_EXTRA, "packaging an .onnx file needs onnx and onnxruntime", hint="pip install 'jupyter-mlprod[cpu]'"
+    ) from None
+
+NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxCapture:
+    """The port `Models` for .onnx files; external data is taken in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def capture(self, source: Any, example: Raw, preprocess: Callable[[Any], Any] | None) -> Path:
+        file = Path(str(source))
+        if not file.is_file():
+            raise MlprodError(Code.BAD_MODEL, f"no model file {str(source)!r}")
+        try:
+            model = onnx.load(str(file))
+            onnx.checker.check_model(str(file))
+            session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
+            raise MlprodError(Code.BAD_MODEL, f"{file.name} is no valid ONNX model: {' '.join(str(error).split())[:200]}") from None
+        kinds = {entry.name: NUMPY_TYPES.get(entry.type, np.float32) for entry in session.get_inputs()}
+        outputs = [entry.name for entry in session.get_outputs()]
+        reference = {}
+        for batch in batch_sizes(rows(example)):
+            raw = part(example, 0, batch)
+            prepared = prepared_inputs(raw if preprocess is None else preprocess(raw), list(kinds))
+            try:
+                answers = session.run(None, {name: np.asarray(prepared[name], dtype=kind) for name, kind in kinds.items()})
+            except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes without a public common base
+                raise MlprodError(
+                    Code.BAD_MODEL, f"{file.name} does not take {batch} prepared rows: {' '.join(str(error).split())[:200]}"
+                ) from None
+            reference.update({f"{batch}/{name}": array for name, array in zip(outputs, answers, strict=True)})
+        folder = self.folder / uuid.uuid4().hex[:12]
+        folder.mkdir(parents=True)
+        (folder / GRAPH_FILE).write_bytes(bare_bytes(model))
+        np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
+        capture = Capture(original="onnx", versions={"onnx": onnx.__version__}, inputs=tuple(kinds), outputs=tuple(outputs))
+        (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
+        return folder

@@ -1,0 +1,112 @@
+"""ONNX Runtime behind the ports `Runtimes` and `Runtime`: a bundle folder that answers.
+
+Order of an answer: contract, preprocessing, graph, decision. The preprocessing is executed from the bundle's own text, in a namespace of
+its own, never from what a notebook happens to hold. Run as a module it answers one golden row: that is how cold start is measured.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from jupyter_mlprod.core.answer import decide, prepared_inputs, serving_view
+from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, PREPROCESS, Bundle
+from jupyter_mlprod.core.conformance import check_batch
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Array, Raw, with_nulls
+from jupyter_mlprod.core.source import load_function
+
+try:
+    import onnxruntime as ort
+except ImportError:
+    raise MlprodError(Code.MISSING_EXTRA, "answering needs onnxruntime", hint="pip install 'jupyter-mlprod[cpu]'") from None
+
+GRAPH_TYPES = {
+    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
+}  # fmt: skip
+COLD_START_LIMIT_S = 120
+
+
+class OnnxRuntimes:
+    """Port `Runtimes`, on the CPU."""
+
+    def open(self, folder: Path, bundle: Bundle, *, threads: int) -> "OnnxRuntime":
+        return OnnxRuntime(folder, bundle, threads=threads)
+
+    def cold_start_ms(self, folder: Path) -> float:
+        """Wall time from the start of a fresh process to its first answer."""
+        command = [sys.executable, "-m", __spec__.name, str(folder)]
+        begin = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603  our own interpreter
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            elapsed = 1000 * (time.perf_counter() - begin)
+            _, errors = child.communicate(timeout=COLD_START_LIMIT_S)
+        if line.strip() != "answered":
+            raise MlprodError(Code.BAD_MODEL, f"a fresh process could not answer: {errors.strip().splitlines()[-1:] or line!r}")
+        return elapsed
+
+    def context(self) -> dict[str, str]:
+        return {"onnxruntime": ort.__version__, "provider": "CPUExecutionProvider"}
+
+
+class OnnxRuntime:
+    """Port `Runtime`: one session over one bundle folder."""
+
+    def __init__(self, folder: Path, bundle: Bundle, *, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self.session = ort.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes of its own, without a public common base
+            raise MlprodError(Code.BAD_MODEL, f"ONNX Runtime cannot load {GRAPH}: {' '.join(str(error).split())[:300]}") from None
+        self.bundle = bundle
+        self.inputs = {entry.name: GRAPH_TYPES.get(entry.type, np.float32) for entry in self.session.get_inputs()}
+        self.outputs = [entry.name for entry in self.session.get_outputs()]
+        self.function = load_function((folder / PREPROCESS).read_text("utf-8"), bundle.preprocess) if bundle.preprocess else None
+
+    def answer(self, raw: Raw) -> dict[str, Array]:
+        """Raw rows to answers.
+
+        Raises
+        ------
+        MlprodError : ``contract-violation`` naming every field that breaks the contract; nothing is computed then.
+        """
+        result = check_batch(self.bundle.contract, raw)
+        if result.violations or not result.rows:
+            what = "; ".join(violation.what for violation in result.violations[:5]) or "the batch has no rows"
+            raise MlprodError(Code.CONTRACT, f"{what} (contract of {self.bundle.name})", hint="mlprod check shows every violation")
+        return decide(self.bundle, self.graph(self.prepare(raw)))
+
+    def prepare(self, raw: Raw) -> dict[str, Array]:
+        """What the graph takes, from the raw batch, by the bundle's own preprocessing."""
+        own = serving_view(self.bundle.contract, raw)
+        return prepared_inputs(own if self.function is None else self.function(own), list(self.inputs))
+
+    def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
+        feed = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
+        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+
+
+def _answer_one_golden_row(folder: Path) -> None:
+    """What a fresh process does to answer for the first time."""
+    bundle = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Bundle)
+    runtime = OnnxRuntime(folder, bundle, threads=1)
+    with np.load(folder / GOLDEN_INPUTS, allow_pickle=False) as golden:
+        row = with_nulls({name: golden[name][:1] for name in golden.files})
+    runtime.answer(row)
+    sys.stdout.write("answered\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _answer_one_golden_row(Path(sys.argv[1]))

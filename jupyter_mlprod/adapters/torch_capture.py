@@ -1,0 +1,182 @@
+"""A torch module as a capture: exported with dynamo, and its own answers kept beside the graph.
+
+The module is copied first, to the CPU and to eval mode: the user's own stays as it is, on its device, in its mode.
+"""
+
+import contextlib
+import copy
+import importlib
+import inspect
+import io
+import logging
+import sys
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from jupyter_mlprod.core.answer import prepared_inputs
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.graph import bare_bytes
+from jupyter_mlprod.core.raw import Array, Raw, part, rows
+from jupyter_mlprod.core.remeasure import batch_sizes
+
+try:
+    import torch
+except ImportError:
+    raise MlprodError(Code.MISSING_EXTRA, "exporting a torch module needs torch", hint="pip install 'jupyter-mlprod[cpu]'") from None
+
+Tensors = dict[str, "torch.Tensor"]
+
+
+class TorchCapture:
+    """The port `Models` for torch modules and ``module:object``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def capture(self, source: Any, example: Raw, preprocess: Callable[[Any], Any] | None) -> Path:
+        """Export and let the original answer.
+
+        Parameters
+        ----------
+        source : an ``nn.Module``, or ``module:object`` naming one or a function without arguments that returns one
+        example : raw rows, two or more
+        preprocess : function from the raw batch to the module's inputs
+
+        Raises
+        ------
+        MlprodError : ``bad-model`` with the exporter's reason.
+        """
+        live = imported(source) if isinstance(source, str) else source
+        if not isinstance(live, torch.nn.Module):
+            raise MlprodError(
+                Code.BAD_MODEL, f"a {type(live).__name__} is no torch module", hint="give an nn.Module, an .onnx file or module:object"
+            )
+        module = copy.deepcopy(live).cpu().eval()
+        names = input_names(module)
+
+        def inputs_of(raw: Raw) -> Tensors:
+            prepared = raw if preprocess is None else preprocess(raw)
+            wanted = names if not isinstance(prepared, Mapping) or preprocess is None else [name for name in names if name in prepared]
+            return {name: _tensor(array) for name, array in prepared_inputs(prepared, wanted or names).items()}
+
+        whole = inputs_of(example)
+        with torch.inference_mode():
+            outputs = tuple(_named_outputs(_call(module, whole)))
+            reference = {
+                f"{batch}/{name}": array
+                for batch in batch_sizes(rows(example))
+                for name, array in _named_outputs(_call(module, inputs_of(part(example, 0, batch)))).items()
+            }
+        graph = _export(module, whole, outputs)
+        folder = self.folder / uuid.uuid4().hex[:12]
+        folder.mkdir(parents=True)
+        (folder / GRAPH_FILE).write_bytes(graph)
+        np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
+        capture = Capture(original="torch", versions={"torch": str(torch.__version__)}, inputs=tuple(whole), outputs=outputs)
+        (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
+        return folder
+
+
+def imported(spec: str) -> Any:
+    """The object that ``module:object`` names, called if it is a plain function."""
+    module_name, colon, attribute = spec.partition(":")
+    if not colon or not module_name or not attribute:
+        raise MlprodError(Code.BAD_MODEL, f"{spec!r} is no model", hint="give an .onnx file or module:object")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        value = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {error}") from None
+    return value() if inspect.isfunction(value) else value
+
+
+def input_names(module: "torch.nn.Module") -> list[str]:
+    """The names of ``forward``'s arguments that have no default."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+    if not names:
+        raise MlprodError(Code.BAD_MODEL, f"{type(module).__name__}.forward takes no argument by name")
+    return names
+
+
+def _call(module: "torch.nn.Module", inputs: Tensors) -> Any:
+    try:
+        return module(**inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
+        raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {_one_line(error)}") from error
+
+
+def _tensor(array: Array) -> "torch.Tensor":
+    if array.dtype.kind == "f":
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    if array.dtype.kind in "iu":
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+    if array.dtype.kind == "b":
+        return torch.from_numpy(np.ascontiguousarray(array))
+    raise MlprodError(Code.BAD_MODEL, f"the module would get an array of {array.dtype}", hint="let --preprocess turn it into numbers")
+
+
+def _named_outputs(result: Any) -> dict[str, Array]:
+    if isinstance(result, torch.Tensor):
+        return {"output": result.numpy()}
+    if isinstance(result, Mapping):
+        return {str(name): value.numpy() for name, value in result.items()}
+    if isinstance(result, tuple | list) and all(isinstance(value, torch.Tensor) for value in result):
+        return {f"output_{index}": value.numpy() for index, value in enumerate(result)}
+    raise MlprodError(
+        Code.BAD_MODEL, f"the module returns a {type(result).__name__}; tensors, a tuple or a dict of tensors can be exported"
+    )
+
+
+def _export(module: "torch.nn.Module", inputs: Tensors, outputs: tuple[str, ...]) -> bytes:
+    batch = torch.export.Dim("batch")
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module,
+                (),
+                kwargs=inputs,
+                dynamo=True,
+                dynamic_shapes={name: {0: batch} for name in inputs},
+                input_names=list(inputs),
+                output_names=list(outputs),
+                verbose=False,
+            )
+    except Exception as error:
+        raise MlprodError(
+            Code.BAD_MODEL, f"torch.onnx.export: {_one_line(error)}", hint="the message names the operator; move it out of forward"
+        ) from error
+    assert program is not None
+    return bare_bytes(program.model_proto)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter speaks on stdout, in warnings and in logs; none of it is about the user's model."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]

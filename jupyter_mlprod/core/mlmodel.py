@@ -1,0 +1,53 @@
+"""The ``MLmodel`` file that makes a bundle folder a valid MLflow model at the same time.
+
+Written as JSON, which is YAML, so that the bytes depend on the contract alone. Time and ids are constants for the same reason.
+"""
+
+import json
+from typing import Any
+
+from jupyter_mlprod.core.contract import Column, Contract, Tensor
+
+MLMODEL = "MLmodel"
+LOADER = "jupyter_mlprod.fronts.pyfunc"
+COLUMN_TYPES = {"float": "double", "int": "long", "bool": "boolean", "string": "string"}
+
+
+def mlmodel_text(contract: Contract) -> str:
+    """The document."""
+    document = {
+        "artifact_path": "model",
+        "flavors": {
+            "python_function": {
+                "loader_module": LOADER,
+                "env": {"virtualenv": "python_env.yaml"},
+                "python_version": "3.11",
+            }
+        },
+        "model_uuid": "0" * 32,
+        "utc_time_created": "2000-01-01 00:00:00.000000",
+        "signature": {"inputs": json.dumps(_inputs(contract)), "outputs": json.dumps([_tensor(output) for output in contract.outputs])},
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def python_env_text(*, requirements: str) -> str:
+    """MLflow's environment file, which points at the requirements."""
+    return json.dumps({"python": "3.11", "build_dependencies": ["pip"], "dependencies": [f"-r {requirements}"]}, indent=1) + "\n"
+
+
+def _inputs(contract: Contract) -> list[dict[str, Any]]:
+    fields: list[dict[str, Any]] = []
+    for field in contract.inputs:
+        if isinstance(field, Column):
+            fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": True})
+        else:
+            fields.append(_tensor(field))
+    if len(fields) == 1 and not contract.is_table:
+        fields[0].pop("name")  # an unnamed tensor is what lets MLflow take a plain array
+    return fields
+
+
+def _tensor(field: Tensor) -> dict[str, Any]:
+    shape = [size if isinstance(size, int) else -1 for size in field.shape]
+    return {"name": field.name, "type": "tensor", "tensor-spec": {"dtype": field.dtype, "shape": shape}}

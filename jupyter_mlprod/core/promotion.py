@@ -1,0 +1,118 @@
+"""Moving an alias: the ledger decides by compare-and-set, the registry's alias follows.
+
+Register first (nothing points at it yet), then the ledger entry, then the alias. Whoever comes next lets the alias follow the ledger
+again, so a crash between the last two steps heals.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.policy import Policy
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.record import digest, short
+from jupyter_mlprod.core.release import CHAMPION, Release, holder
+from jupyter_mlprod.core.resolve import find_bundle
+from jupyter_mlprod.core.verdict import Verdict
+
+RELEASE_POLICY = "release"
+
+
+def release_policy(ports: Ports, name: str = RELEASE_POLICY) -> Policy:
+    """The project's policy of that name.
+
+    Raises
+    ------
+    MlprodError : ``no-policy``.
+    """
+    policy = ports.policies.get(name)
+    if policy is None:
+        known = ", ".join(sorted(ports.policies))
+        raise MlprodError(
+            Code.NO_POLICY, f"{ports.root / 'mlprod.toml'} has no policy {name!r} (there is {known})", hint="mlprod init writes one"
+        )
+    return policy
+
+
+def passing_verdict(bundle: str, ports: Ports) -> Verdict:
+    """The newest release verdict about exactly this digest, if it passes under the present policy and the present champion.
+
+    Raises
+    ------
+    MlprodError : ``not-proven`` saying what is wanting.
+    """
+    policy = release_policy(ports)
+    given = [verdict for verdict in ports.records.about(Verdict, bundle) if verdict.scope == "release" and verdict.policy == policy.name]
+    hint = f"mlprod gate NOTEBOOK.ipynb, or mlprod gate {short(bundle)}"
+    if not given:
+        raise MlprodError(Code.NOT_PROVEN, f"{short(bundle)} has no release verdict", hint=hint)
+    newest = max(given, key=lambda verdict: (verdict.decided_at, digest(verdict)))
+    if newest.policy_digest != digest(policy):
+        raise MlprodError(Code.NOT_PROVEN, f"the policy has changed since {short(bundle)} was judged", hint=hint)
+    if newest.outcome != "pass":
+        raise MlprodError(
+            Code.NOT_PROVEN,
+            f"the newest release verdict on {short(bundle)} is {newest.outcome}",
+            hint=f"mlprod show {short(digest(newest))}",
+        )
+    return newest
+
+
+def current(evidence: Iterable[Evidence], champion: str) -> list[Evidence]:
+    """Evidence without the comparisons to a champion that is no longer the champion."""
+    return [record for record in evidence if record.context.get("champion", champion) == champion]
+
+
+def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: str, bundle: str) -> None:
+    """Refuse a verdict whose relative rules were judged against another champion than today's.
+
+    Raises
+    ------
+    MlprodError : ``not-proven``.
+    """
+    if not any(rule.relative for rule in policy.rules):
+        return
+    champion = holder(ports.ledger.entries(name), CHAMPION)
+    if champion is None or champion.bundle == bundle:
+        return
+    records = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence)]
+    if champion.bundle not in {record.context.get("champion") for record in records if record.kind == "quality"}:
+        raise MlprodError(
+            Code.NOT_PROVEN, f"{short(bundle)} was not compared with today's champion {short(champion.bundle)}", hint="mlprod gate it again"
+        )
+
+
+def move_alias(
+    name: str, alias: str, bundle: str, ports: Ports, *, action: Literal["promote", "rollback"], verdict: str, why: str
+) -> Release:
+    """Let ``bundle`` hold the alias; a bundle that holds it already is left as it is.
+
+    Raises
+    ------
+    MlprodError : ``ledger-moved`` when somebody was faster, ``registry-away``.
+    """
+    entries = ports.ledger.entries(name)
+    held = holder(entries, alias)
+    if held is not None and held.bundle == bundle:
+        ports.registry.set_alias(name, alias, held.version)
+        ports.tell(f"{name}@{alias} is {short(bundle)} (version {held.version}) already")
+        return held
+    version = ports.registry.register(name, find_bundle(bundle, ports).folder, bundle)
+    entry = Release(
+        name=name,
+        alias=alias,
+        bundle=bundle,
+        state="held",
+        action=action,
+        actor=ports.machine.origin(notebook="", run="").actor,
+        at=ports.now(),
+        why=why,
+        verdict=verdict,
+        version=version,
+        previous=held.bundle if held else "",
+    )
+    release = ports.ledger.append(entry, after=len(entries))
+    ports.registry.set_alias(name, alias, version)
+    ports.records.put(release)
+    return release

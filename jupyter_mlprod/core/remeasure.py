@@ -1,0 +1,127 @@
+"""What can be measured of a bundle without its notebook: digests, pickle, parity with the golden samples, contract.
+
+`package`, `check`, `scan` and `gate` take these measures by the same functions; who called decides whether they count as the
+notebook's word or as the runner's.
+"""
+
+import io
+import pickletools
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jupyter_mlprod.core.answer import class_probabilities
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.conformance import Conformance, check_batch
+from jupyter_mlprod.core.contract import Contract
+from jupyter_mlprod.core.evidence import Measure
+from jupyter_mlprod.core.ports import Runtime
+from jupyter_mlprod.core.raw import Array, Raw, part, rows
+
+PICKLE_HEADS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+MAX_NOTES = 5
+
+
+def count(name: str, found: int, *, n: int, note: str = "", where: dict[str, str] | None = None) -> Measure:
+    """A number of faults out of ``n`` checks."""
+    return Measure(name=name, value=float(found), unit="count", n=n, note=note, where=where or {})
+
+
+def joined(notes: list[str]) -> str:
+    """The first few notes, and how many more there are."""
+    more = f"; and {len(notes) - MAX_NOTES} more" if len(notes) > MAX_NOTES else ""
+    return "; ".join(notes[:MAX_NOTES]) + more
+
+
+def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
+    """How many demands of the contract the rows break. Zero rows count as zero checks, which never pass."""
+    result: Conformance = check_batch(contract, raw)
+    n = result.checks if result.rows else 0
+    broken = [violation.what for violation in result.violations]
+    return (
+        count("violations", len(broken), n=n, note=joined(broken)),
+        count("rows", result.rows, n=result.rows, note=f"{result.checks} checks ran on {result.rows:,} rows"),
+    )
+
+
+def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...]) -> tuple[Measure, ...]:
+    """Digests and pickles of a bundle's files."""
+    held = [entry.path for entry in bundle.files if (folder / entry.path).is_file() and holds_pickle((folder / entry.path).read_bytes())]
+    return (
+        count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
+        count("pickle_files", len(held), n=len(bundle.files), note=joined(held)),
+    )
+
+
+def holds_pickle(data: bytes) -> bool:
+    """Whether bytes are a pickle, an array of pickled objects, or an archive that holds one. Nothing is ever unpickled."""
+    if data[:4] == b"PK\x03\x04":
+        return _archive_holds_pickle(data)
+    if data[:6] == b"\x93NUMPY":
+        return b"|O" in data[:256] or b"'O'" in data[:256]
+    if data[:2] in PICKLE_HEADS:
+        return True
+    try:
+        operations = sum(1 for _ in pickletools.genops(io.BytesIO(data)))
+    except (ValueError, IndexError, OverflowError, MemoryError, UnicodeDecodeError):
+        return False
+    return operations > 1
+
+
+def _archive_holds_pickle(data: bytes) -> bool:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return any(holds_pickle(archive.read(entry)) for entry in archive.infolist())
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        return True  # an archive that cannot be looked into is not known to be free of pickle
+
+
+def batch_sizes(n: int) -> tuple[int, ...]:
+    """The batches that parity is taken at: 1, 3 and all rows."""
+    return tuple(sorted({1, min(3, n), n}))
+
+
+def parity_measures(bundle: Bundle, runtime: Runtime, raw: Raw, reference: Mapping[str, Array], *, per_batch: bool) -> tuple[Measure, ...]:
+    """Largest difference and differing arg-max between reference answers and the runtime's, at each batch size.
+
+    Parameters
+    ----------
+    raw : (n, ...) rows
+    reference : output name → (n, ...); with ``per_batch``, ``<batch>/<output>`` → (batch, ...), answers of the original at that batch
+    """
+    measures: list[Measure] = []
+    n = rows(raw)
+    for batch in batch_sizes(n):
+        answered = _answers(runtime, raw, batch=batch, upto=batch if per_batch else n)
+        wanted = {name: reference[f"{batch}/{name}"] if per_batch else reference[name] for name in answered}
+        measures += _parity_at(bundle, answered, wanted, where={"batch": str(batch)})
+    return tuple(measures)
+
+
+def _parity_at(bundle: Bundle, answered: dict[str, Array], wanted: dict[str, Array], *, where: dict[str, str]) -> tuple[Measure, ...]:
+    """Both measures at one batch size. A row that is not finite on either side counts as a differing answer, never as no answer."""
+    n = len(next(iter(answered.values())))
+    flat = [
+        (np.asarray(answered[name], np.float64).reshape(n, -1), np.asarray(wanted[name], np.float64).reshape(n, -1)) for name in answered
+    ]
+    broken = np.zeros(n, dtype=bool)
+    for ours, theirs in flat:
+        broken |= ~(np.isfinite(ours) & np.isfinite(theirs)).all(axis=1)
+    if bundle.labels:
+        differ = class_probabilities(bundle, answered).argmax(axis=1) != class_probabilities(bundle, wanted).argmax(axis=1)
+    else:
+        differ = np.array([not all(np.allclose(ours[row], theirs[row], atol=1e-4, rtol=1e-4) for ours, theirs in flat) for row in range(n)])
+    mismatches = count(
+        "parity_argmax_mismatches", int((differ | broken).sum()), n=n, where=where, note="some are not finite" if broken.any() else ""
+    )
+    if broken.all():
+        return (mismatches,)
+    gap = max(float(np.abs(ours[~broken] - theirs[~broken]).max(initial=0.0)) for ours, theirs in flat)
+    return (Measure(name="parity_max_abs_diff", value=gap, unit="1", n=n, where=where), mismatches)
+
+
+def _answers(runtime: Runtime, raw: Raw, *, batch: int, upto: int) -> dict[str, Array]:
+    pieces = [runtime.graph(runtime.prepare(part(raw, start, start + batch))) for start in range(0, upto, batch)]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -1,0 +1,115 @@
+"""From a subject as written to the bundle that is meant.
+
+A bare name means, in this order: the bundle that this kernel has packaged, the champion, the newest local bundle. The ledger answers
+for aliases and versions; the registry is asked only for what the ledger does not know.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.record import digest, short
+from jupyter_mlprod.core.release import CHAMPION, holder
+from jupyter_mlprod.core.subject import Subject, parse_subject
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle at hand: its record, its digest, and the folder, whose digests have been verified."""
+
+    bundle: Bundle
+    digest: str
+    folder: Path
+
+
+def find_bundle(text: str, ports: Ports) -> Found:
+    """Resolve and verify.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject`` with the nearest thing that exists, or ``bundle-broken``.
+    """
+    folder = locate(text, ports)
+    bundle, faults = ports.bundles.faults(folder)
+    if bundle is None or faults:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder)
+
+
+def locate(text: str, ports: Ports) -> Path:
+    """The folder of a subject, its digests not yet verified."""
+    subject = parse_subject(text)
+    if subject.kind == "path":
+        return Path(subject.name)
+    return ports.bundles.path(_digest_of(subject, ports) or _fetched(subject, ports))
+
+
+def _digest_of(subject: Subject, ports: Ports) -> str | None:
+    if subject.kind == "digest":
+        return _by_prefix(subject.name, ports)
+    entries = ports.ledger.entries(subject.name)
+    if subject.kind == "alias":
+        held = holder(entries, subject.rest)
+        return held.bundle if held else None
+    if subject.kind == "version":
+        return next((entry.bundle for entry in entries if entry.version == int(subject.rest)), None)
+    if subject.name in ports.session:
+        return ports.session[subject.name]
+    champion = holder(entries, CHAMPION)
+    if champion:
+        return champion.bundle
+    local = [(origin.created_at, found) for found, bundle, origin in ports.bundles.all() if bundle.name == subject.name]
+    if local:
+        return max(local)[1]
+    raise _unknown(subject, ports)
+
+
+def _by_prefix(prefix: str, ports: Ports) -> str:
+    matches = [found for found, _, _ in ports.bundles.all() if found.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    what = f"{prefix} is the beginning of {len(matches)} bundles" if matches else f"no bundle {prefix} in this workspace"
+    raise MlprodError(Code.UNKNOWN_SUBJECT, what, hint="mlprod list")
+
+
+def _fetched(subject: Subject, ports: Ports) -> str:
+    """The digest of an alias or version that only the registry knows, after bringing its bundle here."""
+    version = int(subject.rest) if subject.kind == "version" else ports.registry.alias(subject.name, subject.rest)
+    if version is None:
+        raise _unknown(subject, ports)
+    wanted = ports.registry.digest_of(subject.name, version)
+    if wanted in {found for found, _, _ in ports.bundles.all()}:
+        return wanted
+    folder = ports.registry.fetch(subject.name, version, ports.scratch / "fetched")
+    bundle, faults = ports.bundles.faults(folder)
+    if bundle is None or faults or digest(bundle) != wanted:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"the registry's {subject.name}:{version} is not {short(wanted)}: {'; '.join(faults[:5])}")
+    ports.bundles.add(folder, bundle, ports.machine.origin(notebook="", run=""))
+    return wanted
+
+
+def _unknown(subject: Subject, ports: Ports) -> MlprodError:
+    names = sorted({bundle.name for _, bundle, _ in ports.bundles.all()})
+    written = {"alias": f"{subject.name}@{subject.rest}", "version": f"{subject.name}:{subject.rest}"}.get(subject.kind, subject.name)
+    known = f"this workspace has {', '.join(names[:8])}" if names else "this workspace has no bundle yet"
+    return MlprodError(Code.UNKNOWN_SUBJECT, f"nothing is known as {written!r}; {known}", hint="mlprod list")
+
+
+def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
+    """Refuse to run the code of a bundle that no trusted key has signed, unless a reason was given.
+
+    Raises
+    ------
+    MlprodError : ``not-trusted``.
+    """
+    if not found.bundle.has_code or trust:
+        return
+    fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
+    if fault:
+        raise MlprodError(
+            Code.NOT_TRUSTED,
+            f"{found.bundle.name}@{short(found.digest)} holds {found.bundle.preprocess}() and {fault}",
+            hint=f"read {found.folder / 'code'} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+        )

@@ -1,0 +1,25 @@
+"""MLflow's way in: the loader that a bundle's ``MLmodel`` names, so that ``mlflow.pyfunc.load_model`` answers as the bundle does.
+
+Loading a model by MLflow is the caller's own decision to trust it; the digests are verified all the same.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_mlprod.core.raw import Array
+from jupyter_mlprod.workspace import open_runtime, raw_of
+
+
+class BundleModel:
+    """What MLflow calls a python_function model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.runtime = open_runtime(folder)
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> dict[str, Array]:  # noqa: ARG002  MLflow's signature
+        """Raw rows (array, DataFrame or mapping) to ``label``, ``confidence`` and the outputs, each (batch, ...)."""
+        return self.runtime.answer(raw_of(model_input))
+
+
+def _load_pyfunc(path: str) -> BundleModel:
+    return BundleModel(Path(path))

@@ -1,0 +1,152 @@
+"""``evaluate``: quality on labelled rows, and the paired difference to the champion.
+
+The champion answers the very same rows here, so that a rule relative to it reads one measured difference and nothing is subtracted later.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_mlprod.core.answer import class_probabilities, scores_of
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence, Measure
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.quality import Floats, Ints, classification, measure, regression, reliability
+from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
+from jupyter_mlprod.core.release import CHAMPION, holder
+from jupyter_mlprod.core.requests.evaluate import Evaluate
+from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.uncertainty import paired_delta
+
+CHUNK = 256
+MOST_GROUPS = 50
+
+
+def run(request: Evaluate, ports: Ports) -> Evidence:
+    """Answer every row, compare with the target, and put intervals on what comes out."""
+    found = find_bundle(request.subject, ports)
+    check_trust(found, ports, trust=request.trust)
+    raw = ports.data.read(request.data)
+    target = _values(request.target, raw, ports)
+    if len(target) != rows(raw) or not len(target):
+        raise MlprodError(Code.BAD_DATA, f"{rows(raw)} rows of data and {len(target)} of target")
+    groups = _groups(request.slices, raw, ports)
+    scores = _scores(found, raw, ports, threads=request.threads)
+    context = {**ports.runtimes.context(), "data": raw_digest(raw), "target": raw_digest(target)}
+    if request.trust:
+        context["trust"] = request.trust
+    measures: tuple[Measure, ...]
+    if found.bundle.labels:
+        truth = _classes(target, found.bundle)
+        measures = classification(scores, truth, labels=found.bundle.labels, groups=groups) + reliability(scores, truth)
+        measures += _against_champion(found, scores, truth, raw, ports, context)
+    else:
+        if target.dtype.kind not in "fiu" or len(target) < 2:
+            raise MlprodError(
+                Code.BAD_DATA,
+                f"the target has dtype {target.dtype} and {len(target)} rows; a bundle without labels needs two or more numbers",
+            )
+        measures = regression(scores[:, 0], target.astype(np.float64), groups=groups)
+    evidence = Evidence(
+        kind="quality", subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context
+    )
+    ports.records.put(evidence)
+    return evidence
+
+
+def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
+    """(n, classes) probabilities, or (n, values) for a bundle without labels."""
+    runtime = ports.runtimes.open(found.folder, found.bundle, threads=threads)
+    pieces = []
+    for start in ports.progress("evaluate", range(0, rows(raw), CHUNK)):
+        answers = runtime.answer(part(raw, start, start + CHUNK))
+        own = class_probabilities(found.bundle, answers) if found.bundle.labels else scores_of(found.bundle, answers).astype(np.float64)
+        pieces.append(own.reshape(len(own), -1))
+    scores = np.concatenate(pieces)
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).any(axis=1).sum())
+        raise MlprodError(
+            Code.BAD_MODEL, f"{bad} of {len(scores)} answers of {found.bundle.name} are not finite, so its quality cannot be stated"
+        )
+    return scores
+
+
+def _against_champion(found: Found, scores: Floats, truth: Ints, raw: Raw, ports: Ports, context: dict[str, str]) -> tuple[Measure, ...]:
+    """``accuracy_delta``: this bundle less the champion, paired on the rows; nothing when there is no champion to ask."""
+    held = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
+    if held is None:
+        return ()
+    context["champion"] = held.bundle
+    right = scores.argmax(axis=1) == truth
+    if held.bundle == found.digest:
+        own = Measure(name="accuracy_delta", value=0.0, unit="1", n=len(right), method="identity", note="this bundle is the champion")
+        return (own,)
+    champion = find_bundle(held.bundle, ports)
+    check_trust(champion, ports, trust="")
+    try:
+        theirs = _scores(champion, raw, ports, threads=1)
+    except MlprodError as error:
+        if error.code is not Code.CONTRACT:
+            raise
+        context["champion_refused"] = error.message
+        return ()
+    names = np.array(champion.bundle.labels)
+    champion_right = names[theirs.argmax(axis=1)] == np.array(found.bundle.labels)[truth]
+    return (measure("accuracy_delta", paired_delta(right, champion_right), n=len(right), method="bonett-price"),)
+
+
+def _values(spec: str, raw: Raw, ports: Ports) -> Array:
+    """One value a row: a column of the data, or a file with a single array."""
+    if isinstance(raw, Mapping) and spec in raw:
+        return raw[spec]
+    if not Path(spec).is_file():
+        columns = f"; the data has {', '.join(list(raw)[:10])}" if isinstance(raw, Mapping) else ""
+        raise MlprodError(Code.BAD_DATA, f"{spec!r} is neither a file nor a column of the data{columns}")
+    values = ports.data.read(spec)
+    if isinstance(values, Mapping):
+        if len(values) != 1:
+            raise MlprodError(Code.BAD_DATA, f"{spec} holds {len(values)} arrays, one is needed")
+        values = next(iter(values.values()))
+    if values.ndim != 1:
+        raise MlprodError(Code.BAD_DATA, f"{spec} has shape {values.shape}, one value a row is needed")
+    return values
+
+
+def _classes(target: Array, bundle: Bundle) -> Ints:
+    """Class indexes of a target given as indexes or as labels.
+
+    Raises
+    ------
+    MlprodError : ``bad-data`` when some value is no class of the bundle.
+    """
+    if target.dtype.kind in "iub":
+        indexes = target.astype(np.int64)
+        bad = (indexes < 0) | (indexes >= len(bundle.labels))
+    else:
+        position = {label: index for index, label in enumerate(bundle.labels)}
+        indexes = np.array([position.get(str(value), -1) for value in target], dtype=np.int64)
+        bad = indexes < 0
+    if bad.any():
+        what = f"{int(bad.sum())} of {len(bad)} target values are no class of {bundle.name}, first at row {int(np.flatnonzero(bad)[0])}"
+        raise MlprodError(Code.BAD_DATA, what, hint=f"give an index below {len(bundle.labels)} or one of {', '.join(bundle.labels[:10])}")
+    return indexes
+
+
+def _groups(spec: str, raw: Raw, ports: Ports) -> dict[str, NDArray[np.str_]]:
+    """Slice columns as text: a file of columns, or names of the data's columns."""
+    if not spec:
+        return {}
+    if Path(spec).is_file():
+        read = ports.data.read(spec)
+        columns = dict(read) if isinstance(read, Mapping) else {Path(spec).stem: read}
+    else:
+        columns = {name.strip(): _values(name.strip(), raw, ports) for name in spec.split(",")}
+    for name, values in columns.items():
+        if len(values) != rows(raw):
+            raise MlprodError(Code.BAD_DATA, f"slice column {name!r} has {len(values)} rows, the data has {rows(raw)}")
+        if len(np.unique(values.astype("U"))) > MOST_GROUPS:
+            raise MlprodError(Code.BAD_DATA, f"slice column {name!r} has more than {MOST_GROUPS} values", hint="cut it into ranges first")
+    return {name: values.astype("U") for name, values in columns.items()}

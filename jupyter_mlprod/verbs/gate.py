@@ -1,0 +1,216 @@
+"""``gate``: a notebook is re-run and what it made is judged; a bundle is judged on its stored evidence.
+
+Whatever can be measured without the notebook is measured again here, after it has ended. In a kernel the same verb reaches a verdict of
+scope ``notebook``, which fails the notebook when it is not pass and never allows a promotion.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, Bundle
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
+from jupyter_mlprod.core.notebook import read_notebook, typed_parameters
+from jupyter_mlprod.core.policy import EXECUTION, Policy, self_reported
+from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
+from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, current, move_alias, release_policy
+from jupyter_mlprod.core.record import Record, digest, short
+from jupyter_mlprod.core.release import CHAMPION, Release, holder
+from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures, scan_measures
+from jupyter_mlprod.core.requests.gate import Gate
+from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.subject import check_name
+from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
+
+NOTEBOOK = ".ipynb"
+
+
+def run(request: Gate, ports: Ports) -> Verdict:
+    """Judge every subject; of several, the worst outcome stands."""
+    policy = release_policy(ports, request.policy)
+    if request.promote:
+        check_name(request.promote, what="alias")
+        if policy.name != RELEASE_POLICY:
+            raise MlprodError(Code.BAD_REQUEST, f"--promote needs the policy {RELEASE_POLICY!r}, not {policy.name!r}")
+    notebooks = [subject for subject in request.subjects if subject.endswith(NOTEBOOK)]
+    if not request.subjects:
+        raise MlprodError(Code.BAD_REQUEST, "gate needs a notebook or a bundle", hint="mlprod gate NOTEBOOK.ipynb")
+    if ports.run_folder and notebooks:
+        raise MlprodError(Code.BAD_REQUEST, "a notebook inside a gate run cannot gate a notebook")
+    if request.parameters and len(notebooks) != len(request.subjects):
+        raise MlprodError(Code.BAD_REQUEST, "-p is for notebooks; a bundle has no parameters")
+    if policy is EXECUTION and len(notebooks) != len(request.subjects):
+        raise MlprodError(Code.BAD_REQUEST, "the policy 'execution' asks about cells, and a bundle has none")
+    verdicts = [
+        _notebook(subject, request, policy, ports) if subject in notebooks else _bundle(subject, request, policy, ports)
+        for subject in request.subjects
+    ]
+    if len(verdicts) == 1:
+        return verdicts[0]
+    whole = combine(verdicts, subject=",".join(sorted({verdict.subject for verdict in verdicts})), now=ports.now())
+    ports.records.put(whole)
+    return whole
+
+
+def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdict:
+    """The verdict on one bundle; by a notebook about itself, only on what it measured in this run."""
+    found = find_bundle(subject, ports)
+    stored = ports.records.about(Evidence, found.digest)
+    if ports.run_folder:
+        listed = set(ports.records.journaled())
+        stored = tuple(record for record in stored if digest(record) in listed)
+    verdict = _judged(found, policy, stored, ports)
+    ports.records.put(verdict)
+    if request.promote and verdict.outcome == "pass":
+        _promote(found.bundle.name, request.promote, verdict, policy, ports, why="mlprod gate --promote")
+    return verdict
+
+
+def _judged(found: Found, policy: Policy, stored: Sequence[Evidence], ports: Ports) -> Verdict:
+    champion = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
+    evidence = current(stored, champion.bundle if champion else "") + _measured_again(found, ports)
+    if ports.taken_by == "runner":
+        return judge(policy, evidence, subject=found.digest, now=ports.now())
+    return msgspec.structs.replace(judge(self_reported(policy), evidence, subject=found.digest, now=ports.now()), scope="notebook")
+
+
+def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
+    """What this process measures for itself: digests and pickle, contract and parity of the golden samples, whether there is a champion."""
+    check_trust(found, ports, trust="")
+    inputs = ports.data.read(str(found.folder / GOLDEN_INPUTS))
+    answers = ports.data.read(str(found.folder / GOLDEN_ANSWERS))
+    assert isinstance(answers, Mapping)
+    runtime = ports.runtimes.open(found.folder, found.bundle, threads=1)
+    taken: list[tuple[Kind, tuple[Measure, ...]]] = [
+        ("scan", scan_measures(found.folder, found.bundle, ports.bundles.faults(found.folder)[1])),
+        ("contract", contract_measures(found.bundle.contract, inputs)),
+        ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False)),
+        ("release", (count("champions", int(holder(ports.ledger.entries(found.bundle.name), CHAMPION) is not None), n=1),)),
+    ]
+    context = {**ports.runtimes.context(), "data": "golden samples"}
+    evidence = [
+        Evidence(kind=kind, subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context)
+        for kind, measures in taken
+    ]
+    for record in evidence:
+        ports.records.put(record)
+    return evidence
+
+
+def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict:
+    """Re-run, collect, measure again, judge, and only then carry out the promotions that were asked for."""
+    file = Path(path)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise MlprodError(Code.BAD_NOTEBOOK, f"{path} cannot be read: {reason}") from None
+    notebook = read_notebook(text, name=file.name)
+    parameters = typed_parameters(notebook, request.parameters)
+    started = ports.now()
+    run_folder = ports.root / ".mlprod" / "runs" / f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    output = (Path(request.output) if request.output else run_folder) / file.name
+    if output.exists() and output.resolve() == file.resolve():
+        raise MlprodError(Code.BAD_REQUEST, f"the executed notebook would overwrite {path}", hint="give another folder to -o")
+    try:
+        run_folder.mkdir(parents=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MlprodError(Code.DISK, f"{error.filename} could not be made: {error.strerror}") from error
+    subject = ports.records.put(notebook)
+    done = ports.runner.run(
+        file.resolve(),
+        parameters=parameters,
+        output=output.resolve(),
+        run_folder=run_folder.resolve(),
+        cell_timeout_s=request.cell_timeout_s,
+    )
+    ports.tell(f"executed notebook: {output}")
+    made = _Made(done, ports)
+    execution = _execution(done, made, subject=subject, parameters=request.parameters, ports=ports)
+    return _verdict_on_run(made, execution, policy, request, subject=subject, ports=ports)
+
+
+class _Made:
+    """The records that a run's cells wrote, by type."""
+
+    def __init__(self, done: NotebookRun, ports: Ports) -> None:
+        self.by_cell: list[tuple[CellRun, tuple[Record, ...]]] = [
+            (cell, tuple(map(ports.records.get, cell.records))) for cell in done.cells
+        ]
+        records = [record for _, made in self.by_cell for record in made]
+        self.bundles = {digest(record): record for record in records if isinstance(record, Bundle)}
+        self.evidence = [record for record in records if isinstance(record, Evidence)]
+        self.verdicts = [record for record in records if isinstance(record, Verdict)]
+        self.asked = [record for record in records if isinstance(record, Release) and record.state == "asked"]
+
+    def stopped_on_verdict(self) -> int | None:
+        """Index of the failed cell that ended on its own verdict, if the first failed cell did."""
+        for cell, records in self.by_cell:
+            if cell.status == "failed":
+                refused = any(isinstance(record, Verdict) and record.outcome != "pass" for record in records)
+                return cell.index if refused else None
+        return None
+
+
+def _execution(done: NotebookRun, made: _Made, *, subject: str, parameters: Mapping[str, str], ports: Ports) -> Verdict:
+    """Whether every cell ran to its end. A cell that a verdict stopped, and those after it, are that verdict's business."""
+    stop = made.stopped_on_verdict()
+    bad = [cell for cell in done.cells if cell.status != "completed" and (stop is None or cell.index < stop)]
+    failed = [f"cell {cell.index}: {cell.error or cell.status}" for cell in bad if cell.status == "failed"]
+    note = "; ".join(failed[:3]) or (f"{len(bad)} cells never ran" if bad else "")
+    if len(bad) > len(failed) and failed:
+        note += f"; {len(bad) - len(failed)} cells never ran"
+    measures = (count("cells_not_ok", len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
+    context = {**ports.machine.context(), **{f"parameter {name}": value for name, value in parameters.items()}}
+    evidence = Evidence(
+        kind="execution", subject=subject, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context
+    )
+    ports.records.put(evidence)
+    policy = EXECUTION if ports.taken_by == "runner" else self_reported(EXECUTION)
+    return judge(policy, [evidence], subject=subject, now=ports.now())
+
+
+def _verdict_on_run(made: _Made, execution: Verdict, policy: Policy, request: Gate, *, subject: str, ports: Ports) -> Verdict:
+    if policy is EXECUTION:
+        ports.records.put(execution)
+        return execution
+    verdicts = {name: _judged(find_bundle(name, ports), policy, made.evidence, ports) for name in made.bundles}
+    parts = [execution, *verdicts.values()] if verdicts else [execution, judge(policy, [], subject=subject, now=ports.now())]
+    refused = [verdict for verdict in made.verdicts if WORSE.index(verdict.outcome) > WORSE.index(worst(part.outcome for part in parts))]
+    whole = combine(parts + refused[:1], subject=subject, now=ports.now())
+    for verdict in parts[1:]:
+        ports.records.put(verdict)
+    for name, verdict in verdicts.items():
+        own = combine([execution, verdict, *refused[:1]], subject=name, now=ports.now())
+        ports.records.put(own)
+        if whole.outcome == "pass":
+            _promotions(made, name, own, policy, request, ports)
+    ports.records.put(whole)
+    return whole
+
+
+def _promotions(made: _Made, name: str, verdict: Verdict, policy: Policy, request: Gate, ports: Ports) -> None:
+    """What the notebook or the command asked for, on one bundle of a run that has passed."""
+    bundle = made.bundles[name]
+    asked = {release.alias: release.why for release in made.asked if release.bundle == name}
+    if request.promote:
+        asked.setdefault(request.promote, "mlprod gate --promote")
+    for alias, why in asked.items():
+        if policy.name != RELEASE_POLICY:
+            ports.tell(f"{bundle.name} is not promoted to {alias}: that needs the policy {RELEASE_POLICY!r}, not {policy.name!r}")
+        else:
+            _promote(bundle.name, alias, verdict, policy, ports, why=why)
+
+
+def _promote(name: str, alias: str, verdict: Verdict, policy: Policy, ports: Ports, *, why: str) -> None:
+    if ports.taken_by != "runner":
+        raise MlprodError(
+            Code.NOT_PROVEN, "a notebook's own verdict promotes nothing", hint=f"mlprod gate {short(verdict.subject)} --promote {alias}"
+        )
+    check_comparison(verdict, policy, ports, name=name, bundle=verdict.subject)
+    release = move_alias(name, alias, verdict.subject, ports, action="promote", verdict=digest(verdict), why=why)
+    ports.tell(f"{name}@{alias} is now version {release.version} ({short(release.bundle)})")

@@ -1,0 +1,60 @@
+"""``gc``: what may go. Kept are bundles that an alias, a rollback or a verdict needs, and the newest of each name."""
+
+import shutil
+import time
+from pathlib import Path
+
+from jupyter_mlprod.core.listing import Cell, Listing
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.record import short
+from jupyter_mlprod.core.requests.gc import Gc
+from jupyter_mlprod.core.verdict import Verdict
+
+YOUNG_S = 3600
+"""Captures and runs younger than this may be in use."""
+
+
+def run(request: Gc, ports: Ports) -> Listing:
+    """List what would be freed, or free it."""
+    rows: list[tuple[Cell, ...]] = []
+    for name in _loose_bundles(ports):
+        folder = ports.bundles.path(name)
+        rows.append(("bundle", short(name), _megabytes(folder)))
+        if request.delete:
+            ports.bundles.remove(name)
+    for what, folder in _old_folders(ports):
+        rows.append((what, folder.name, _megabytes(folder)))
+        if request.delete:
+            shutil.rmtree(folder)
+    did = "freed" if request.delete else "would be freed; --delete frees it"
+    total = sum(row[2] for row in rows if isinstance(row[2], float))
+    return Listing(
+        title="gc",
+        columns=("kind", "what", "MB"),
+        rows=tuple(rows),
+        total=len(rows),
+        note=f"{total:.1f} MB {did}" if rows else "nothing to free",
+    )
+
+
+def _loose_bundles(ports: Ports) -> list[str]:
+    """Bundles that nothing needs: never released, never judged, and not the newest of their name."""
+    everything = ports.bundles.all()
+    released = {digest for entry in ports.ledger.entries() for digest in (entry.bundle, entry.previous)}
+    newest = {bundle.name: name for name, bundle, _ in sorted(everything, key=lambda item: item[2].created_at)}
+    kept = released | set(newest.values()) | set(ports.session.values())
+    return [name for name, _, _ in everything if name not in kept and not _judged(name, ports)]
+
+
+def _judged(name: str, ports: Ports) -> bool:
+    return any(verdict.scope == "release" for verdict in ports.records.about(Verdict, name))
+
+
+def _old_folders(ports: Ports) -> list[tuple[str, Path]]:
+    places = (("capture", ports.scratch / "captures"), ("data", ports.scratch / "live"), ("fetched", ports.scratch / "fetched"))
+    folders = [(what, folder) for what, place in (*places, ("run", ports.root / ".mlprod" / "runs")) for folder in sorted(place.glob("*"))]
+    return [(what, folder) for what, folder in folders if folder.is_dir() and time.time() - folder.stat().st_mtime > YOUNG_S]
+
+
+def _megabytes(folder: Path) -> float:
+    return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6, 3)

@@ -1,0 +1,26 @@
+"""``rollback``: the alias goes back to the release that held it before.
+
+That release was proven when it was promoted, so no new verdict is asked.
+"""
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.promotion import move_alias
+from jupyter_mlprod.core.release import Release, former
+from jupyter_mlprod.core.requests.rollback import Rollback
+from jupyter_mlprod.core.subject import check_name
+
+
+def run(request: Rollback, ports: Ports) -> Release:
+    """Restore the former release."""
+    check_name(request.name, what="name")
+    if not request.why.strip():
+        raise MlprodError(Code.BAD_REQUEST, "a rollback needs a reason", hint="--why 'what went wrong'")
+    if ports.run_folder:
+        raise MlprodError(Code.BAD_REQUEST, "a notebook inside a gate run cannot roll back", hint=f"mlprod rollback {request.name}")
+    entries = ports.ledger.entries(request.name)
+    before = former(entries, request.alias)
+    if before is None:
+        what = f"{request.name}@{request.alias} has " + ("no former release" if entries else "never been promoted")
+        raise MlprodError(Code.NOTHING_BEFORE, what, hint=f"mlprod history {request.name}")
+    return move_alias(request.name, request.alias, before.bundle, ports, action="rollback", verdict=before.verdict, why=request.why)

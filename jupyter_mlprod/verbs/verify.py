@@ -1,0 +1,48 @@
+"""``verify``: is this bundle what it says, signed by whom we trust, and is the registry where the ledger says? Nothing of it is run."""
+
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence, Measure
+from jupyter_mlprod.core.policy import INTEGRITY
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.release import chain_breaks, holder
+from jupyter_mlprod.core.remeasure import count, joined
+from jupyter_mlprod.core.requests.verify import Verify
+from jupyter_mlprod.core.resolve import locate
+from jupyter_mlprod.core.verdict import Verdict, judge
+
+
+def run(request: Verify, ports: Ports) -> Verdict:
+    """Measure integrity and judge it by the built-in policy ``integrity``."""
+    folder = locate(request.subject, ports)
+    bundle, faults = ports.bundles.faults(folder)
+    if bundle is None:
+        raise MlprodError(Code.BUNDLE_BROKEN, "; ".join(faults))
+    name = digest(bundle)
+    signature = ports.signer.signature_fault(folder, bundle.name, name)
+    measures = (
+        count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
+        count("signature_faults", int(bool(signature)), n=1, note=signature),
+        *_ledger(bundle, ports),
+    )
+    evidence = Evidence(kind="integrity", subject=name, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures)
+    ports.records.put(evidence)
+    verdict = judge(INTEGRITY, [evidence], subject=name, now=ports.now())
+    ports.records.put(verdict)
+    return verdict
+
+
+def _ledger(bundle: Bundle, ports: Ports) -> tuple[Measure, Measure]:
+    """Breaks of the chain, and aliases that stand elsewhere than the ledger says; the registry is asked only when there are aliases."""
+    entries = ports.ledger.entries(bundle.name)
+    astray = []
+    aliases = sorted({entry.alias for entry in entries})
+    for alias in aliases:
+        held, actual = holder(entries, alias), ports.registry.alias(bundle.name, alias)
+        if held is not None and held.version != actual:
+            astray.append(f"{alias} is version {actual} in the registry, the ledger says {held.version}")
+    return (
+        count("ledger_breaks", chain_breaks(entries), n=len(entries) + 1),
+        count("alias_mismatches", len(astray), n=len(aliases) + 1, note=joined(astray)),
+    )

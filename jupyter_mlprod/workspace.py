@@ -1,0 +1,267 @@
+"""The composition root: finds the workspace, reads its settings once, and builds each adapter when a verb first asks for it.
+
+`Workspace.run(request)` is the only way in. What changes a decision is policy and stands in ``mlprod.toml``; what a setting changes is
+only where things are and how long they may take.
+"""
+
+import datetime
+import importlib
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import TakenBy
+from jupyter_mlprod.core.policy import EXECUTION, Policy
+from jupyter_mlprod.core.ports import Progress
+from jupyter_mlprod.core.record import Record
+from jupyter_mlprod.core.requests.base import Request
+from jupyter_mlprod.core.resolve import check_trust, find_bundle
+from jupyter_mlprod.core.settings import read_document
+
+if TYPE_CHECKING:
+    from jupyter_mlprod.adapters.data_files import DataFiles
+    from jupyter_mlprod.adapters.disk_store import DiskBundles, DiskRecords
+    from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
+    from jupyter_mlprod.adapters.ledger_sql import SqlLedger
+    from jupyter_mlprod.adapters.machine import Machine
+    from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
+    from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
+    from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+    from jupyter_mlprod.core.raw import Raw
+
+SETTINGS_FILE = "mlprod.toml"
+STORE = ".mlprod"
+RUN_VARIABLE = "MLPROD_RUN"
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder, upwards, that holds mlprod.toml, [tool.mlprod] or .mlprod/; else ``start`` itself."""
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file() or (folder / STORE).is_dir() or _settings_text(folder / "pyproject.toml"):
+            return folder
+    return start
+
+
+def _settings_text(pyproject: Path) -> str:
+    """The ``[tool.mlprod]`` part of a pyproject.toml as text with its line numbers kept, or the empty string."""
+    if not pyproject.is_file():
+        return ""
+    text = pyproject.read_text("utf-8")
+    try:
+        found = "mlprod" in tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError:
+        return ""
+    if not found:
+        return ""
+    kept, inside = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            inside = "tool.mlprod" in line
+        kept.append(line.replace("tool.mlprod.", "", 1).replace("[tool.mlprod]", "") if inside else "")
+    return "\n".join(kept)
+
+
+def no_progress(_what: str, items: Sequence[Any]) -> Iterator[Any]:
+    """No bar: for callers that show none."""
+    return iter(items)
+
+
+def no_telling(_line: str) -> None:
+    """Nothing is told beside the record."""
+
+
+def open_workspace(
+    start: Path | str = ".",
+    *,
+    taken_by: TakenBy = "notebook",
+    progress: Progress = no_progress,
+    tell: Callable[[str], None] = no_telling,
+) -> "Workspace":
+    """The workspace around a folder.
+
+    Parameters
+    ----------
+    start : folder to look from, upwards
+    taken_by : whose word the evidence is; ``runner`` only for a process that runs no user code of its own accord
+    progress, tell : who shows bars, and who shows lines beside the record
+
+    Raises
+    ------
+    MlprodError : ``no-workspace`` or ``bad-settings``, with every fault of mlprod.toml at once.
+    """
+    folder = Path(start).resolve()
+    if not folder.is_dir():
+        raise MlprodError(Code.NO_WORKSPACE, f"{folder} is no folder")
+    return Workspace(find_root(folder), environ=os.environ, taken_by=taken_by, progress=progress, tell=tell)
+
+
+class Workspace:
+    """A root folder, its settings and policies, and the ports of everything outside."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        environ: Mapping[str, str],
+        taken_by: TakenBy,
+        progress: Progress = no_progress,
+        tell: Callable[[str], None] = no_telling,
+    ) -> None:
+        self.root = root
+        self.taken_by: TakenBy = taken_by
+        self.progress = progress
+        self.tell = tell
+        self.run_folder = environ.get(RUN_VARIABLE, "")
+        self.session: dict[str, str] = {}
+        text = self._document_text()
+        self.settings, policies = read_document(text, name=SETTINGS_FILE, environ=environ)
+        self.policies: Mapping[str, Policy] = {**policies, EXECUTION.name: EXECUTION}
+
+    def run(self, request: Request) -> Record:
+        """Carry out a request: the one door.
+
+        Raises
+        ------
+        MlprodError : what was wrong, with its code and exit status.
+        """
+        verb = importlib.import_module(f"jupyter_mlprod.verbs.{request.__struct_config__.tag}")
+        record: Record = verb.run(request, self)
+        return record
+
+    def _document_text(self) -> str:
+        own = self.root / SETTINGS_FILE
+        if not own.is_file():
+            return _settings_text(self.root / "pyproject.toml")
+        try:
+            return own.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MlprodError(Code.BAD_SETTINGS, f"{own} cannot be read: {error}") from None
+
+    @property
+    def store(self) -> Path:
+        return self.root / STORE
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.settings.tracking_uri or f"sqlite:///{self.store / 'mlflow.db'}"
+
+    @cached_property
+    def records(self) -> "DiskRecords":
+        from jupyter_mlprod.adapters.disk_store import DiskRecords
+
+        return DiskRecords(self.store / "records", journal=Path(self.run_folder) / "records.jsonl" if self.run_folder else None)
+
+    @cached_property
+    def bundles(self) -> "DiskBundles":
+        from jupyter_mlprod.adapters.disk_store import DiskBundles
+
+        return DiskBundles(self.store / "bundles")
+
+    @cached_property
+    def ledger(self) -> "SqlLedger":
+        from jupyter_mlprod.adapters.ledger_sql import SqlLedger
+
+        return SqlLedger(self.store / "ledger.db")
+
+    @cached_property
+    def registry(self) -> "MlflowRegistry":
+        from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(self.tracking_uri)
+
+    @cached_property
+    def runtimes(self) -> "OnnxRuntimes":
+        from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntimes
+
+        return OnnxRuntimes()
+
+    @cached_property
+    def data(self) -> "DataFiles":
+        from jupyter_mlprod.adapters.data_files import DataFiles
+
+        return DataFiles()
+
+    @cached_property
+    def runner(self) -> "PapermillRunner":
+        from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+
+        return PapermillRunner(on_cell=lambda done, total, source: self.tell(f"cell {done} of {total}: {source}"))
+
+    @cached_property
+    def signer(self) -> "Ed25519Signer":
+        from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
+
+        return Ed25519Signer(self.store / "key.pem", self.settings.trusted_keys)
+
+    @cached_property
+    def machine(self) -> "Machine":
+        from jupyter_mlprod.adapters.machine import Machine
+
+        return Machine(self.root, actor=self.settings.actor)
+
+    @cached_property
+    def models(self) -> "Captures":
+        return Captures(self.scratch / "captures")
+
+    @property
+    def scratch(self) -> Path:
+        return self.store / "scratch"
+
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC)
+
+
+class Captures:
+    """Port `Models`: chooses who captures, by what the model is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def capture(self, source: Any, example: "Raw", preprocess: Callable[[Any], Any] | None) -> Path:
+        if isinstance(source, str) and source.endswith(".onnx"):
+            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+
+            return OnnxCapture(self.folder).capture(source, example, preprocess)
+        from jupyter_mlprod.adapters.torch_capture import TorchCapture
+
+        return TorchCapture(self.folder).capture(source, example, preprocess)
+
+
+def open_runtime(folder: Path) -> "OnnxRuntime":
+    """A bundle folder as something that answers, its digests verified; whoever calls this has decided to trust its code.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken``.
+    """
+    from jupyter_mlprod.adapters.disk_store import DiskBundles
+    from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntimes
+
+    bundle, faults = DiskBundles(folder.parent).faults(folder)
+    if bundle is None or faults:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{folder}: {'; '.join(faults[:5])}")
+    return OnnxRuntimes().open(folder, bundle, threads=1)
+
+
+def raw_of(value: Any) -> "Raw":
+    """A live value (array, table, mapping) as a raw batch."""
+    from jupyter_mlprod.adapters.data_files import DataFiles
+
+    return DataFiles().from_live(value)
+
+
+def load(subject: str, *, trust: str = "") -> "OnnxRuntime":
+    """A bundle by subject, to answer in this process: ``load("digits@champion").answer(rows)``.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``, ``bundle-broken`` or ``not-trusted``.
+    """
+    workspace = open_workspace()
+    found = find_bundle(subject, workspace)
+    check_trust(found, workspace, trust=trust)
+    return workspace.runtimes.open(found.folder, found.bundle, threads=1)
