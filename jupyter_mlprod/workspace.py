@@ -189,7 +189,11 @@ class Workspace:
     def runner(self) -> "PapermillRunner":
         from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
 
-        return PapermillRunner(on_cell=lambda done, total, source: self.tell(f"cell {done} of {total}: {source}"))
+        return PapermillRunner(on_cell=self._tell_cell)
+
+    def _tell_cell(self, done: int, total: int, source: str) -> None:
+        if source:
+            self.tell(f"[{done + 1}/{total}] {source[:100]}")
 
     @cached_property
     def signer(self) -> "Ed25519Signer":
@@ -213,6 +217,12 @@ class Workspace:
 
     def now(self) -> datetime.datetime:
         return datetime.datetime.now(datetime.UTC)
+
+    def write_text(self, path: Path, text: str) -> None:
+        """A file of the user's, whole or not at all."""
+        from jupyter_mlprod.adapters.disk_store import write_whole
+
+        write_whole(path, text.encode())
 
 
 class Captures:

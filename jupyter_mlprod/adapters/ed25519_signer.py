@@ -124,7 +124,7 @@ class Ed25519Signer:
         named = {signature.keyid for signature in envelope.signatures}
         if named & {key_id(key) for key in keys}:
             return "the signature is wrong: it names a trusted key, which did not sign this statement"
-        return f"signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
+        return f"it is signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
 
     def _own_key(self) -> Ed25519PrivateKey:
         """The workspace's private key; two processes that both find none end up with the same one."""

@@ -5,6 +5,7 @@ been promised anything that the real one does not keep. Records are stored as by
 given would hide a field that does not survive its JSON.
 """
 
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -18,14 +19,18 @@ from jupyter_mlprod.core.release import Release
 
 
 class MemoryRecords:
-    """Port `Records`."""
+    """Port `Records`; ``in_run`` as inside a gate run, where what is written is also listed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_run: bool = False) -> None:
+        self.in_run = in_run
         self.stored: dict[str, bytes] = {}
+        self.journal: list[str] = []
 
     def put(self, record: Record) -> str:
         data = canonical(record)
         self.stored[digest_bytes(data)] = data
+        if self.in_run:
+            self.journal.append(digest_bytes(data))
         return digest_bytes(data)
 
     def get(self, digest: str) -> Record:
@@ -35,10 +40,13 @@ class MemoryRecords:
 
     def about(self, kind: type[R], subject: str) -> tuple[R, ...]:
         records = (read_record(data, digest=name) for name, data in sorted(self.stored.items()))
-        return tuple(record for record in records if isinstance(record, kind) and getattr(record, "subject", "") == subject)
+        return tuple(record for record in records if isinstance(record, kind) and (getattr(record, "subject", "") or "none") == subject)
 
     def matching(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.stored if name.startswith(DIGEST_PREFIX + prefix.removeprefix(DIGEST_PREFIX))))
+
+    def journaled(self) -> tuple[str, ...]:
+        return tuple(self.journal)
 
 
 class MemoryLedger:
@@ -93,7 +101,8 @@ class MemoryRegistry:
 
     def fetch(self, name: str, version: int, into: Path) -> Path:
         _, files = self._at(name, version)
-        folder = into / "artifacts"
+        into.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-{version}-", dir=into))
         for path, data in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)

@@ -1,8 +1,8 @@
 """The MLflow registry, with its stored bytes read back before a version exists.
 
 A version's source is ``models:/m-…`` only on a server. On a database URI it is the artifact location itself: the SQL store of MLflow 3.17
-resolves ``models:/m-…`` through the process-wide tracking URI (``SqlAlchemyStore.create_model_version``), and in a notebook that URI belongs
-to the user's own training runs. For the same reason downloads go to the stored location and never through ``models:/NAME/VERSION``.
+resolves ``models:/m-…`` through the process-wide tracking URI (``SqlAlchemyStore.create_model_version``), and in a notebook that URI
+belongs to the user's own training runs. For the same reason downloads go to the stored location, never through ``models:/NAME/VERSION``.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import re
 import sqlite3
 import tempfile
 import urllib.parse
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -54,12 +55,14 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """MLflow logs what it also raises, with a trace; and what it migrates, at INFO."""
+    """MLflow without its log, which repeats with a trace what is raised, and without warnings of how it uses SQLAlchemy."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
@@ -106,8 +109,8 @@ class MlflowRegistry:
             self._compare(folder, location, attached=True)
             self._client.finalize_logged_model(model_id, "READY")
             self._make_model(name)
-            source = f"models:/{model_id}" if self._is_server else location
-            made = self._client.create_model_version(name, source, tags={DIGEST_TAG: digest})
+            source, model = (f"models:/{model_id}", model_id) if self._is_server else (location, None)
+            made = self._client.create_model_version(name, source, tags={DIGEST_TAG: digest}, model_id=model)
             # Two registrations at the same time both make a version; both then answer with the first.
             return self._version_of(name, digest) or int(made.version)
 
@@ -142,10 +145,12 @@ class MlflowRegistry:
         return str(found)
 
     def fetch(self, name: str, version: int, into: Path) -> Path:
-        """Download a version's files to a folder under ``into``, which is made when it is not there, and return that folder."""
+        """Download a version's files to a new folder under ``into``, which is made when it is not there, and return that folder."""
         with self._asking():
             self._stored(name, version)
-            return self._download(self._client.get_model_version_download_uri(name, str(version)), into)
+            into.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f"{name}-{version}-", dir=into))
+            return self._download(self._client.get_model_version_download_uri(name, str(version)), fresh)
 
     @property
     def _is_server(self) -> bool:
@@ -165,7 +170,11 @@ class MlflowRegistry:
 
     def _knock(self) -> None:
         """Fail at once on a database that cannot be read; MLflow itself would try ten times, for 101 seconds."""
-        engine = sqlalchemy.create_engine(self.tracking_uri, poolclass=sqlalchemy.NullPool)
+        try:
+            engine = sqlalchemy.create_engine(self.tracking_uri, poolclass=sqlalchemy.NullPool)
+        except ModuleNotFoundError as error:
+            message = f"a registry at {shown(self.tracking_uri)} needs the database driver {error.name}"
+            raise MlprodError(Code.MISSING_EXTRA, message, hint=f"pip install {error.name}") from None
         sqlalchemy.inspect(engine).has_table("experiments")
 
     def _version_of(self, name: str, digest: str) -> int | None:
@@ -197,14 +206,14 @@ class MlflowRegistry:
         return model.model_id, model.artifact_location
 
     def _experiment(self) -> str:
-        if self._client.get_experiment_by_name(EXPERIMENT) is None:
-            location = artifacts_uri(self.database) if self.database is not None else None
-            try:
-                self._client.create_experiment(EXPERIMENT, artifact_location=location)
-            except MlflowException as error:
-                if error.error_code != TAKEN:
-                    raise
-        return str(self._client.get_experiment_by_name(EXPERIMENT).experiment_id)
+        location = artifacts_uri(self.database) if self.database is not None else None
+        try:
+            return str(self._client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException as error:
+            found = self._client.get_experiment_by_name(EXPERIMENT) if error.error_code == TAKEN else None
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def _download(self, location: str, into: Path) -> Path:
         found = mlflow.artifacts.download_artifacts(
@@ -300,7 +309,7 @@ def away(uri: str, error: Exception) -> MlprodError:
     secret = re.match(r"[^/]*//[^:@]*:(.+)@", uri)
     for form in {secret[1], urllib.parse.unquote(secret[1])} if secret else ():
         said = said.replace(form, "***")
-    line = next(iter(said.splitlines()), "")[:300] or type(error).__name__
+    line = " ".join(said.split())[:500] or type(error).__name__
     return MlprodError(Code.REGISTRY, f"MLflow: {line}", hint=f"run `mlprod doctor`; the registry is {shown(uri)}")
 
 

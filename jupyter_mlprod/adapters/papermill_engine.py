@@ -38,11 +38,13 @@ OUTPUT_CAP = 10_000_000
 SETTLE_S = 5.0
 """How long threads and tasks of the notebook may run on after its last cell."""
 INTERRUPT_GRACE_S = 4
-"""How long a cell may take to answer the interrupt that follows its timeout."""
+"""How long a cell may take to answer an interrupt before its kernel is killed."""
 SAVE_SHARE = 20
 """A save waits for this many times the duration of the last one, so that saving costs at most 5 % of the run."""
 
+# nbformat's constructors are untyped.
 _new_output: Any = nbformat.v4.new_output
+_new_node: Any = nbformat.NotebookNode
 
 
 class MlprodEngine(Engine):  # type: ignore[misc]
@@ -63,14 +65,14 @@ class MlprodEngine(Engine):  # type: ignore[misc]
         autosave_cell_every: int = 30,
         save_to: str | None = None,
         **options: Any,
-    ) -> nbformat.NotebookNode:
+    ) -> Any:
         manager = TrueStatuses(nb, save_to or output_path, log_output, progress_bar, autosave_cell_every)
         manager.notebook_start()
         try:
             cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **options)
         finally:
             manager.notebook_complete()
-        return nb
+        return _forgiven(nb)
 
     @classmethod
     def execute_managed_notebook(
@@ -82,7 +84,7 @@ class MlprodEngine(Engine):  # type: ignore[misc]
         kernel_env: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        del options["input_path"]
+        options.pop("input_path", None)
         timeout = execution_timeout or None  # papermill's own engine takes 0 for no limit as well
         client = CellByCell(nb_man, kernel_name=kernel_name, timeout=timeout, startup_timeout=start_timeout, log=logger, **options)
         _run(client.run_notebook({**os.environ, **(kernel_env or {})}))
@@ -128,7 +130,7 @@ class CellByCell(PapermillNotebookClient):  # type: ignore[misc]
         self._reply: dict[str, Any] | None = None
         self._probed = self._timed_out = self._over_cap = False
         self._kept = 0
-        self._interrupting: asyncio.Future[Any] | None = None
+        self._stopping: asyncio.Future[None] | None = None
 
     async def run_notebook(self, env: Mapping[str, str]) -> None:
         self.reset_execution_trackers()
@@ -161,6 +163,8 @@ class CellByCell(PapermillNotebookClient):  # type: ignore[misc]
             self.nb.metadata["language_info"] = info["content"]["language_info"]
             if info["content"]["language_info"].get("name") == "python":
                 self._probed = (await self._ask(_install_text())).get("status") == "ok"
+        if not self._probed:
+            self.log.warning("mlprod: in this kernel failures of threads, tasks and shell commands go unseen")
 
     async def _run_cell(self, index: int, cell: Any) -> None:
         self._reply, self._kept, self._over_cap = None, 0, False
@@ -192,9 +196,14 @@ class CellByCell(PapermillNotebookClient):  # type: ignore[misc]
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # nbclient takes every cancellation for the kernel's death
                 raise asyncio.CancelledError from None
-            return _error(index, cell, "DeadKernel", await self._death())
+            death = await self._death()
+            if not self._over_cap:
+                return _error(index, cell, "DeadKernel", death)
         except (CellExecutionError, CellTimeoutError):
             pass  # what the kernel replied is judged below, with tags and limits
+        finally:
+            if self._stopping is not None:
+                self._stopping.cancel()
         if cell.cell_type != "code" or not cell.source.strip():
             return None
         return self._judged(index, cell)
@@ -235,6 +244,7 @@ class CellByCell(PapermillNotebookClient):  # type: ignore[misc]
             if error is not None or not busy:
                 return error
             if monotonic() > deadline:
+                self.shutdown_kernel = "immediate"
                 return _error(index, cell, "StillRunning", f"{busy[0]} has not ended {SETTLE_S:g} s after the last cell: await or join it")
             await asyncio.sleep(0.05)
 
@@ -275,8 +285,13 @@ class CellByCell(PapermillNotebookClient):  # type: ignore[misc]
         if msg["msg_type"] == "stream":
             outs.append(_new_output("stream", name=content["name"], text=content["text"][: OUTPUT_CAP - self._kept]))
         outs.append(_new_output("stream", name="stderr", text="\n[mlprod: the rest of the output was dropped]\n"))
-        self._interrupting = asyncio.ensure_future(ensure_async(self.km.interrupt_kernel()))
+        self._stopping = asyncio.ensure_future(self._stop())
         return None
+
+    async def _stop(self) -> None:
+        await ensure_async(self.km.interrupt_kernel())
+        await asyncio.sleep(INTERRUPT_GRACE_S)
+        await ensure_async(self.km.provisioner.kill())  # a flood may take its kernel minutes to send
 
     def clear_output(self, outs: list[Any], msg: dict[str, Any], cell_index: int) -> None:
         super().clear_output(outs, msg, cell_index)
@@ -293,7 +308,7 @@ class Probe:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.faults: list[tuple[str, str]] = []
-        self.tasks: list[tuple[Any, int]] = []
+        self.tasks: list[Any] = []
         self.quiet_hook = threading.excepthook
         self.create_task = asyncio.BaseEventLoop.create_task
         threading.excepthook = self.on_thread_error
@@ -309,7 +324,7 @@ class Probe:
     def on_task(self, loop: Any, coro: Any, how: dict[str, Any]) -> Any:
         task = self.create_task(loop, coro, **how)
         if self.is_users(getattr(coro, "cr_code", None)):
-            self.tasks.append((task, self.shell.execution_count))
+            self.tasks.append(task)
         return task
 
     def system(self, cmd: str) -> None:
@@ -336,11 +351,11 @@ class Probe:
         """Put the faults since the last call into the reply to the request that is being answered."""
         if result is not None and not result.success:  # of a cell in a cell: %%capture drops it
             self.blame(result.error_before_exec or result.error_in_exec, "in a nested cell")
-        for task, count in [entry for entry in self.tasks if entry[0].done()]:
-            self.tasks.remove((task, count))
+        for task in [task for task in self.tasks if task.done()]:
+            self.tasks.remove(task)
             if task._log_traceback:  # failed, and nobody has asked
-                self.blame(task.exception(), f"in the asyncio task {task.get_coro().__qualname__} started in [{count}]")
-        busy = [f"the asyncio task {task.get_coro().__qualname__} started in [{count}]" for task, count in self.tasks]
+                self.blame(task.exception(), f"in the asyncio task {task.get_coro().__qualname__}")
+        busy = [f"the asyncio task {task.get_coro().__qualname__}" for task in self.tasks]
         busy += [f"the thread {thread.name}" for thread in threading.enumerate() if self.is_waited_for(thread)]
         faults, self.faults = self.faults, []
         self.shell.payload_manager.write_payload({"source": "mlprod", "faults": faults, "busy": busy}, single=False)
@@ -388,6 +403,21 @@ def _may_raise(cell: Any) -> bool:
 
 def _error(index: int, cell: Any, ename: str, evalue: str, traceback: list[str] | None = None) -> PapermillExecutionError:
     return PapermillExecutionError(index, cell.execution_count, cell.source, ename, evalue, traceback or [f"{ename}: {evalue}"])
+
+
+def _forgiven(nb: nbformat.NotebookNode) -> Any:
+    """papermill raises for every error that it finds in an output; one that the cell's tag allows is shown to it as text."""
+    cells = []
+    for cell in nb.cells:
+        if cell.cell_type == "code" and _may_raise(cell):
+            told = [_as_text(output) if output.output_type == "error" else output for output in cell.outputs]
+            cell = _new_node({**cell, "outputs": told})
+        cells.append(cell)
+    return _new_node({**nb, "cells": cells})
+
+
+def _as_text(error: Any) -> Any:
+    return _new_output("stream", name="stderr", text="\n".join(error.traceback) + "\n")
 
 
 def _last_line(words: IO[bytes]) -> str:

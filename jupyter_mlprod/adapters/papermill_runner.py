@@ -115,7 +115,7 @@ class _Watch:
         self._total = 0
 
     def start(self, *, notebook: Any) -> None:
-        self.cells = notebook.cells
+        self.cells = tuple(notebook.cells)
         self._total = sum(map(_is_code, self.cells))
 
     def cell(self, *, cell: Any, cell_index: int) -> None:
@@ -208,7 +208,9 @@ def _papermill() -> Any:
     name = "rfc3987_syntax"
     if name not in sys.modules and "papermill" not in sys.modules and importlib.util.find_spec(name) is not None:
         sys.modules[name] = _Lazy(name)
-    logging.getLogger("papermill").addHandler(logging.NullHandler())
+    log = logging.getLogger("papermill")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
     return importlib.import_module("papermill")
 
 

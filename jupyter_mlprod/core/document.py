@@ -48,9 +48,8 @@ def _check(value: Any, info: inspect.Type, path: Path, faults: list[tuple[Path, 
             pass
         case inspect.StructType() if isinstance(value, dict):
             fields = {field.encode_name: field for field in info.fields}
-            for key in value:
-                if key not in fields:
-                    faults.append(((*path, key), f"unknown key {key!r}{did_you_mean(key, fields)}"))
+            unknown = [key for key in value if key not in fields]
+            faults.extend(((*path, key), f"unknown key {key!r}{did_you_mean(key, fields)}") for key in unknown)
             for key, field in fields.items():
                 if key in value:
                     _check(value[key], field.type, (*path, key), faults)

@@ -123,9 +123,8 @@ def _faults(rule: Rule, rules: tuple[Rule, ...]) -> list[str]:
     if rule.limit != rule.limit or rule.limit in (float("inf"), float("-inf")):
         faults.append(f"rule on {rule.measure!r} has the limit {rule.limit}")
     if rule.relative and not any(other.measure == rule.measure and not other.relative for other in rules):
-        faults.append(
-            f"rule on {rule.measure!r} is relative to the champion, but a first release has none: add an absolute rule on {rule.measure!r} too"
-        )
+        what = f"rule on {rule.measure!r} is relative to the champion, but a first release has none"
+        faults.append(f"{what}: add an absolute rule on {rule.measure!r} too")
     return faults
 
 

@@ -4,7 +4,6 @@ Register first (nothing points at it yet), then the ledger entry, then the alias
 again, so a crash between the last two steps heals.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -59,11 +58,6 @@ def passing_verdict(bundle: str, ports: Ports) -> Verdict:
     return newest
 
 
-def current(evidence: Iterable[Evidence], champion: str) -> list[Evidence]:
-    """Evidence without the comparisons to a champion that is no longer the champion."""
-    return [record for record in evidence if record.context.get("champion", champion) == champion]
-
-
 def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: str, bundle: str) -> None:
     """Refuse a verdict whose relative rules were judged against another champion than today's.
 
@@ -73,14 +67,12 @@ def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: st
     """
     if not any(rule.relative for rule in policy.rules):
         return
-    champion = holder(ports.ledger.entries(name), CHAMPION)
-    if champion is None or champion.bundle == bundle:
-        return
-    records = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence)]
-    if champion.bundle not in {record.context.get("champion") for record in records if record.kind == "quality"}:
-        raise MlprodError(
-            Code.NOT_PROVEN, f"{short(bundle)} was not compared with today's champion {short(champion.bundle)}", hint="mlprod gate it again"
-        )
+    held = holder(ports.ledger.entries(name), CHAMPION)
+    today = held.bundle if held else ""
+    records = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence) and record.kind == "release"]
+    if today not in {bundle, *(record.context.get("champion", "") for record in records)}:
+        what = f"{short(bundle)} was not compared with today's champion {short(today)}"
+        raise MlprodError(Code.NOT_PROVEN, what, hint="evaluate and gate it again")
 
 
 def move_alias(

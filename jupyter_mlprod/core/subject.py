@@ -40,7 +40,7 @@ def parse_subject(text: str) -> Subject:
     if at and NAME.fullmatch(name) and NAME.fullmatch(alias):
         return Subject(kind="alias", name=name, rest=alias)
     name, colon, version = text.partition(":")
-    if colon and NAME.fullmatch(name) and version.isdecimal():
+    if colon and NAME.fullmatch(name) and version.isdecimal() and name != "sha256":
         return Subject(kind="version", name=name, rest=version)
     if NAME.fullmatch(text):
         return Subject(kind="name", name=text)

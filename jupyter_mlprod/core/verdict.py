@@ -49,6 +49,7 @@ class Verdict(Record, frozen=True, kw_only=True, tag="verdict/1"):
 
     Attributes
     ----------
+    about : how people call the subject: name of the notebook or bundle
     scope : ``release`` allows a promotion; ``notebook`` was reached by the notebook about itself and allows none
     policy_digest : digest of the policy that was applied, so that a changed policy makes an old verdict void
     evidence : digests of the records that were looked at, sorted
@@ -61,6 +62,7 @@ class Verdict(Record, frozen=True, kw_only=True, tag="verdict/1"):
     outcome: Outcome
     findings: tuple[Finding, ...]
     decided_at: datetime.datetime
+    about: str = ""
     scope: Literal["release", "notebook"] = "release"
     evidence: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -100,7 +102,7 @@ def judge(policy: Policy, evidence: Sequence[Evidence], *, subject: str, now: da
     )
 
 
-def combine(verdicts: Sequence[Verdict], *, subject: str, now: datetime.datetime) -> Verdict:
+def combine(verdicts: Sequence[Verdict], *, subject: str, about: str = "", now: datetime.datetime) -> Verdict:
     """Several verdicts as one about ``subject``: all findings, the worst outcome."""
     policies = [verdict for verdict in verdicts if verdict.policy != "execution"] or list(verdicts)
     return Verdict(
@@ -110,6 +112,7 @@ def combine(verdicts: Sequence[Verdict], *, subject: str, now: datetime.datetime
         outcome=worst(verdict.outcome for verdict in verdicts),
         findings=tuple(finding for verdict in verdicts for finding in verdict.findings),
         decided_at=now,
+        about=about,
         scope="notebook" if any(verdict.scope == "notebook" for verdict in verdicts) else "release",
         evidence=tuple(sorted({item for verdict in verdicts for item in verdict.evidence})),
         parts=tuple(sorted(digest(verdict) for verdict in verdicts)),
@@ -124,6 +127,8 @@ def exit_status(record: Record) -> int:
 
 
 Seen = tuple[Evidence, Measure]
+FIRST_RELEASE = "first release: there is no champion to compare with, the absolute rules decide"
+IS_CHAMPION = "this bundle is the champion itself"
 
 
 def _finding(rule: Rule, about: Sequence[Evidence], *, subject: str, now: datetime.datetime) -> Finding:
@@ -132,25 +137,34 @@ def _finding(rule: Rule, about: Sequence[Evidence], *, subject: str, now: dateti
     A place whose only admissible measures are void (zero rows, wrong unit, not finite) is missing, whatever the other places say.
     """
     named = [(record, measure) for record in about for measure in record.measures if measure.name == rule.reads]
+    if rule.relative:
+        champion = _champion(rule, about, now=now)
+        if champion == subject or (champion == "" and not named):
+            return Finding(subject=subject, rule=rule, outcome="pass", reason=IS_CHAMPION if champion else FIRST_RELEASE)
+        named = [seen for seen in named if champion is None or seen[0].context.get("champion", "") == champion]
     placed = [seen for seen in named if _at(rule.where, seen[1].where)]
     usable = [seen for seen in placed if not _unusable(rule, *seen, now=now)]
     if not usable:
-        if rule.relative and not named and _no_champion(rule, about, now=now):
-            return Finding(
-                subject=subject,
-                rule=rule,
-                outcome="pass",
-                reason="first release: there is no champion to compare with, the absolute rules decide",
-            )
         return Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, named, placed, now=now))
     places = _places(usable)
     found = [_compare(rule, seen, subject=subject) for place in places for seen in _newest(usable, place)]
+    found += _confessions(rule, placed, subject=subject, now=now)
     void = [seen for seen in placed if seen[1].where not in places and not _inadmissible(rule, seen[0], now=now)]
     if void:
         found.append(Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, void, void, now=now)))
     result = max(found, key=lambda f: (WORSE.index(f.outcome), _shortfall(f), f.evidence, str(f.measured)))
     total = len(places) + len(_places(void))
     return msgspec.structs.replace(result, reason=f"{result.reason} (worst of {total} places)".strip()) if total > 1 else result
+
+
+def _confessions(rule: Rule, placed: list[Seen], *, subject: str, now: datetime.datetime) -> list[Finding]:
+    """Where the runner's word is demanded, the notebook's still counts against itself: its newest measures that break the rule."""
+    if rule.taken_by != "runner":
+        return []
+    lenient = msgspec.structs.replace(rule, taken_by="any")
+    own = [seen for seen in placed if seen[0].taken_by == "notebook" and not _unusable(lenient, *seen, now=now)]
+    found = [_compare(rule, seen, subject=subject) for place in _places(own) for seen in _newest(own, place)]
+    return [finding for finding in found if finding.outcome == "fail"]
 
 
 def _at(wanted: dict[str, str], where: dict[str, str]) -> bool:
@@ -197,13 +211,14 @@ def _place(where: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(where.items())) or "the whole"
 
 
-def _no_champion(relative: Rule, about: Sequence[Evidence], *, now: datetime.datetime) -> bool:
+def _champion(relative: Rule, about: Sequence[Evidence], *, now: datetime.datetime) -> str | None:
+    """Digest of today's champion by the newest word on it, empty when there is none, None when nobody has said which."""
     rule = Rule(measure="champions", at_most=0.0, unit="count", max_age="1h", taken_by=relative.taken_by)
     counts = [
         (record, m) for record in about for m in record.measures if m.name == rule.measure and not _unusable(rule, record, m, now=now)
     ]
-    newest = _newest(counts, {})
-    return bool(newest) and all(measure.value == 0 for _, measure in newest)
+    said = {(record.context.get("champion") or None) if measure.value else "" for record, measure in _newest(counts, {})}
+    return said.pop() if len(said) == 1 else None
 
 
 def _places(seen: list[Seen]) -> list[dict[str, str]]:

@@ -24,6 +24,8 @@ WIDEST = 90
 HIDDEN = {"bin_accuracy"}
 """Measures that are points of a plot: in the record and in its JSON, left out of the table."""
 
+ABOUT_RUNS = {"cells_not_ok"}
+
 
 class View:
     """What both renderings are made of: a heading, tables, and closing lines. ``outcomes`` colors the rows of the first table."""
@@ -74,8 +76,10 @@ def view_of(record: Record) -> View:
 
 def _verdict(verdict: Verdict) -> View:
     scope = "" if verdict.scope == "release" else "  (the notebook's own word; only a gate run allows a promotion)"
-    view = View(f"{MARKS[verdict.outcome]}  policy {verdict.policy} on {_subject(verdict.subject)}{scope}", outcome=verdict.outcome)
-    view.table(("outcome", "rule", "limit", "measured", "n", "by", "remark"), [_finding_row(finding) for finding in verdict.findings])
+    view = View(f"{MARKS[verdict.outcome]}  {verdict.about} {_subject(verdict.subject)}, policy {verdict.policy}{scope}", outcome=verdict.outcome)
+    bundles = {finding.subject for finding in verdict.findings if finding.rule.measure not in ABOUT_RUNS}
+    rows = [(*_finding_row(finding), short(finding.subject) if len(bundles) > 1 else "") for finding in verdict.findings]
+    view.table(("outcome", "rule", "limit", "measured", "n", "by", "remark", "about"), rows)
     passed = sum(finding.outcome == "pass" for finding in verdict.findings)
     view.notes.append(
         f"{passed} of {len(verdict.findings)} rules pass; verdict {short(digest(verdict))}, {verdict.decided_at:%Y-%m-%d %H:%M:%S} UTC"

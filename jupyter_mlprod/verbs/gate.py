@@ -16,7 +16,7 @@ from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
 from jupyter_mlprod.core.notebook import read_notebook, typed_parameters
 from jupyter_mlprod.core.policy import EXECUTION, Policy, self_reported
 from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
-from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, current, move_alias, release_policy
+from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, move_alias, release_policy
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
 from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures, scan_measures
@@ -26,6 +26,8 @@ from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 
 NOTEBOOK = ".ipynb"
+MEASURED_AGAIN: tuple[Kind, ...] = ("scan", "integrity", "contract", "parity", "release")
+"""Kinds that a gate measures itself; a stored record that claims to be the runner's is not needed for these, so it is not believed."""
 
 
 def run(request: Gate, ports: Ports) -> Verdict:
@@ -50,7 +52,8 @@ def run(request: Gate, ports: Ports) -> Verdict:
     ]
     if len(verdicts) == 1:
         return verdicts[0]
-    whole = combine(verdicts, subject=",".join(sorted({verdict.subject for verdict in verdicts})), now=ports.now())
+    subjects = ",".join(sorted({verdict.subject for verdict in verdicts}))
+    whole = combine(verdicts, subject=subjects, about=", ".join(verdict.about for verdict in verdicts), now=ports.now())
     ports.records.put(whole)
     return whole
 
@@ -62,6 +65,7 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
     if ports.run_folder:
         listed = set(ports.records.journaled())
         stored = tuple(record for record in stored if digest(record) in listed)
+    stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN)
     verdict = _judged(found, policy, stored, ports)
     ports.records.put(verdict)
     if request.promote and verdict.outcome == "pass":
@@ -70,27 +74,30 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
 
 
 def _judged(found: Found, policy: Policy, stored: Sequence[Evidence], ports: Ports) -> Verdict:
-    champion = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
-    evidence = current(stored, champion.bundle if champion else "") + _measured_again(found, ports)
+    evidence = [*stored, *_measured_again(found, ports)]
     if ports.taken_by == "runner":
-        return judge(policy, evidence, subject=found.digest, now=ports.now())
-    return msgspec.structs.replace(judge(self_reported(policy), evidence, subject=found.digest, now=ports.now()), scope="notebook")
+        return msgspec.structs.replace(judge(policy, evidence, subject=found.digest, now=ports.now()), about=found.bundle.name)
+    own = judge(self_reported(policy), evidence, subject=found.digest, now=ports.now())
+    return msgspec.structs.replace(own, about=found.bundle.name, scope="notebook")
 
 
 def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
     """What this process measures for itself: digests and pickle, contract and parity of the golden samples, whether there is a champion."""
     check_trust(found, ports, trust="")
+    fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
     inputs = ports.data.read(str(found.folder / GOLDEN_INPUTS))
     answers = ports.data.read(str(found.folder / GOLDEN_ANSWERS))
     assert isinstance(answers, Mapping)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=1)
+    champion = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
     taken: list[tuple[Kind, tuple[Measure, ...]]] = [
         ("scan", scan_measures(found.folder, found.bundle, ports.bundles.faults(found.folder)[1])),
+        ("integrity", (count("signature_faults", int(bool(fault)), n=1, note=fault),)),
         ("contract", contract_measures(found.bundle.contract, inputs)),
         ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False)),
-        ("release", (count("champions", int(holder(ports.ledger.entries(found.bundle.name), CHAMPION) is not None), n=1),)),
+        ("release", (count("champions", int(champion is not None), n=1),)),
     ]
-    context = {**ports.runtimes.context(), "data": "golden samples"}
+    context = {**ports.runtimes.context(), "data": "golden samples", "champion": champion.bundle if champion else ""}
     evidence = [
         Evidence(kind=kind, subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context)
         for kind, measures in taken
@@ -130,12 +137,12 @@ def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict
     )
     ports.tell(f"executed notebook: {output}")
     made = _Made(done, ports)
-    execution = _execution(done, made, subject=subject, parameters=request.parameters, ports=ports)
+    execution = msgspec.structs.replace(_execution(done, made, subject=subject, parameters=request.parameters, ports=ports), about=file.name)
     return _verdict_on_run(made, execution, policy, request, subject=subject, ports=ports)
 
 
 class _Made:
-    """The records that a run's cells wrote, by type."""
+    """The records that a run's cells wrote, by type. Evidence of a cell that claims to be the runner's is not looked at."""
 
     def __init__(self, done: NotebookRun, ports: Ports) -> None:
         self.by_cell: list[tuple[CellRun, tuple[Record, ...]]] = [
@@ -143,7 +150,7 @@ class _Made:
         ]
         records = [record for _, made in self.by_cell for record in made]
         self.bundles = {digest(record): record for record in records if isinstance(record, Bundle)}
-        self.evidence = [record for record in records if isinstance(record, Evidence)]
+        self.evidence = [record for record in records if isinstance(record, Evidence) and record.taken_by == "notebook"]
         self.verdicts = [record for record in records if isinstance(record, Verdict)]
         self.asked = [record for record in records if isinstance(record, Release) and record.state == "asked"]
 
@@ -164,6 +171,8 @@ def _execution(done: NotebookRun, made: _Made, *, subject: str, parameters: Mapp
     note = "; ".join(failed[:3]) or (f"{len(bad)} cells never ran" if bad else "")
     if len(bad) > len(failed) and failed:
         note += f"; {len(bad) - len(failed)} cells never ran"
+    if stop is not None:
+        note += f"{'; ' if note else ''}cell {stop} stopped on its own verdict"
     measures = (count("cells_not_ok", len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
     context = {**ports.machine.context(), **{f"parameter {name}": value for name, value in parameters.items()}}
     evidence = Evidence(
@@ -181,11 +190,11 @@ def _verdict_on_run(made: _Made, execution: Verdict, policy: Policy, request: Ga
     verdicts = {name: _judged(find_bundle(name, ports), policy, made.evidence, ports) for name in made.bundles}
     parts = [execution, *verdicts.values()] if verdicts else [execution, judge(policy, [], subject=subject, now=ports.now())]
     refused = [verdict for verdict in made.verdicts if WORSE.index(verdict.outcome) > WORSE.index(worst(part.outcome for part in parts))]
-    whole = combine(parts + refused[:1], subject=subject, now=ports.now())
+    whole = combine(parts + refused[:1], subject=subject, about=execution.about, now=ports.now())
     for verdict in parts[1:]:
         ports.records.put(verdict)
     for name, verdict in verdicts.items():
-        own = combine([execution, verdict, *refused[:1]], subject=name, now=ports.now())
+        own = combine([execution, verdict, *refused[:1]], subject=name, about=verdict.about, now=ports.now())
         ports.records.put(own)
         if whole.outcome == "pass":
             _promotions(made, name, own, policy, request, ports)
