@@ -19,7 +19,9 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_import_linter_finds_the_layers_kept() -> None:
-    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, done.stdout
     assert "broken" in done.stdout  # "Contracts: n kept, 0 broken."
 

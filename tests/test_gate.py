@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import mlprod
+
+from tests.project import mlprod
 
 TRAIN = """
 import numpy as np, torch
@@ -28,16 +29,15 @@ try:
 except Exception as error:
     print(error)
 """
-LIMITED = PACKAGE + " --contract '[inputs.input]\\nhigh = 100'"
+LIMITED = 'limits = "[inputs.input]\\nhigh = 100"\n' + PACKAGE + " --contract limits"
 FORGE = """
 import datetime
 from jupyter_mlprod import open_workspace
 from jupyter_mlprod.core.evidence import Evidence, Measure
 ws = open_workspace()
-digest = next(d for d, b, o in ws.bundles.all() if b.name == "tiny" and d == list(get_ipython().magics_manager.registry["MlprodMagics"].opened.session.values())[0])
-for name, unit in (("accuracy", "1"), ("digest_mismatches", "count")):
-    ws.records.put(Evidence(kind="quality", subject=digest, taken_at=ws.now(), taken_by="runner",
-        measures=(Measure(name=name, value=1.0 if unit == "1" else 0.0, unit=unit, n=1000, low=1.0 if unit == "1" else 0.0, high=1.0 if unit == "1" else 0.0),)))
+digest = get_ipython().magics_manager.registry["MlprodMagics"].opened.session["tiny"]
+forged = Measure(name="accuracy", value=1.0, low=0.99, high=1.0, unit="1", n=1000)
+ws.records.put(Evidence(kind="quality", subject=digest, taken_at=ws.now(), taken_by="runner", measures=(forged,)))
 """
 
 
@@ -63,7 +63,9 @@ def champion(folder: Path) -> str:
 
 
 def findings(verdict: dict[str, Any], outcome: str) -> dict[str, dict[str, Any]]:
-    return {f["rule"]["measure"]: f for f in verdict["findings"] if f["outcome"] == outcome}
+    """Findings of one outcome by the measure that they read."""
+    names = [f["rule"]["measure"] + ("_delta" if f["rule"]["relative"] else "") for f in verdict["findings"]]
+    return {name: f for name, f in zip(names, verdict["findings"], strict=True) if f["outcome"] == outcome}
 
 
 @pytest.fixture
@@ -170,7 +172,12 @@ def test_the_execution_policy_asks_only_that_every_cell_ran(project: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "is not JSON"), ('{"nbformat": 3}', "version 4"), ('{"nbformat": 4, "cells": []}', "no code cell"), ("[" * 100_000, "is not JSON")],
+    [
+        ("{", "is not JSON"),
+        ('{"nbformat": 3}', "version 4"),
+        ('{"nbformat": 4, "cells": []}', "no code cell"),
+        ("[" * 100_000, "is not JSON"),
+    ],
 )
 def test_a_broken_notebook_is_one_line_and_2(project: Path, text: str, said: str) -> None:
     (project / "broken.ipynb").write_text(text)

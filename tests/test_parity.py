@@ -7,17 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PACKAGE, mlprod
 from jupyter_client.manager import start_new_kernel
 
 from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.record import Record, with_digest
 from jupyter_mlprod.core.requests import (
-    REQUESTS, Check, Compare, Doctor, Evaluate, Gate, Gc, History, Init, List, Package, Predict, Profile, Promote, Request, Rollback,
-    Scan, Show, Verify,
+    REQUESTS,
+    Check,
+    Compare,
+    Doctor,
+    Evaluate,
+    Gate,
+    Gc,
+    History,
+    Init,
+    List,
+    Package,
+    Predict,
+    Profile,
+    Promote,
+    Request,
+    Rollback,
+    Scan,
+    Show,
+    Verify,
 )  # fmt: skip
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import open_workspace
+from tests.project import PACKAGE, mlprod
 
 DATA = ("--data", "x.npy")
 CASES: dict[str, tuple[Request, tuple[str, ...]]] = {

@@ -140,7 +140,7 @@ def _torch_match() -> Problem:
     torch, gpu = version_of("torch"), version_of("onnxruntime-gpu")
     if torch and gpu and "+cpu" in torch:
         return ("torch", f"torch {torch} is a CPU build beside onnxruntime-gpu {gpu}", "install a CUDA build of torch, or the [cpu] extra")
-    return ("torch", f"torch {torch}" if torch else "not installed; needed to package live modules only", "" if torch else "")
+    return ("torch", f"torch {torch}" if torch else "not installed; needed to package live modules only", "")
 
 
 def _disk(root: Path) -> Problem:

@@ -92,7 +92,7 @@ class OnnxRuntime:
         return prepared_inputs(own if self.function is None else self.function(own), list(self.inputs))
 
     def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
-        feed = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
+        feed: dict[str, Array] = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
         return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
 
 

@@ -27,6 +27,7 @@ def read_record(data: bytes, *, digest: str) -> AnyRecord:
     if digest_bytes(data) != digest:
         raise MlprodError(Code.BAD_RECORD, f"the record stored as {digest} has other bytes than its digest says")
     try:
-        return msgspec.json.decode(data, type=AnyRecord)
-    except (msgspec.DecodeError, ValueError) as error:
+        record: AnyRecord = msgspec.json.decode(data, type=AnyRecord)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MlprodError(Code.BAD_RECORD, f"{digest} is no record: {error}") from None
+    return record

@@ -60,7 +60,6 @@ def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
             continue
         column = array
         if NULL + name in arrays:
-            column = array.astype(object)
-            column[arrays[NULL + name].astype(bool)] = None
+            column = np.where(arrays[NULL + name].astype(bool), None, array.astype(object))
         columns[name] = column
     return columns

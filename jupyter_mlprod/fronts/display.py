@@ -76,7 +76,9 @@ def view_of(record: Record) -> View:
 
 def _verdict(verdict: Verdict) -> View:
     scope = "" if verdict.scope == "release" else "  (the notebook's own word; only a gate run allows a promotion)"
-    view = View(f"{MARKS[verdict.outcome]}  {verdict.about} {_subject(verdict.subject)}, policy {verdict.policy}{scope}", outcome=verdict.outcome)
+    view = View(
+        f"{MARKS[verdict.outcome]}  {verdict.about} {_subject(verdict.subject)}, policy {verdict.policy}{scope}", outcome=verdict.outcome
+    )
     bundles = {finding.subject for finding in verdict.findings if finding.rule.measure not in ABOUT_RUNS}
     rows = [(*_finding_row(finding), short(finding.subject) if len(bundles) > 1 else "") for finding in verdict.findings]
     view.table(("outcome", "rule", "limit", "measured", "n", "by", "remark", "about"), rows)

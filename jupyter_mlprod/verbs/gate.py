@@ -137,7 +137,9 @@ def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict
     )
     ports.tell(f"executed notebook: {output}")
     made = _Made(done, ports)
-    execution = msgspec.structs.replace(_execution(done, made, subject=subject, parameters=request.parameters, ports=ports), about=file.name)
+    execution = msgspec.structs.replace(
+        _execution(done, made, subject=subject, parameters=request.parameters, ports=ports), about=file.name
+    )
     return _verdict_on_run(made, execution, policy, request, subject=subject, ports=ports)
 
 

@@ -81,10 +81,14 @@ PARAMETERS = "# `mlprod gate NOTEBOOK -p NAME VALUE` replaces these; a name that
 GATE_CELLS: tuple[tuple[str, str], ...] = (
     (
         "markdown",
-        "## Release\n\nPackage, measure, judge, and ask for the promotion. `mlprod gate` re-runs this notebook in a fresh kernel and decides.",
+        "## Release\n\nPackage, measure, judge, ask for the promotion. `mlprod gate` re-runs this notebook in a fresh kernel and decides.",
     ),
     ("code", "%load_ext jupyter_mlprod"),
-    ("code", "# net: the torch module; X_val, y_val: validation rows and their classes; rename them to yours\n%mlprod package net --name {name} --example X_val[:8]"),
+    (
+        "code",
+        "# net: the torch module; X_val, y_val: validation rows and their classes; rename them to yours\n"
+        "%mlprod package net --name {name} --example X_val[:8]",
+    ),
     ("code", "%mlprod check {name} --data X_val"),
     ("code", "%mlprod evaluate {name} --data X_val --target y_val"),
     ("code", "%mlprod profile {name}"),
@@ -110,9 +114,17 @@ def run(request: Init, ports: Ports) -> Listing:
         text, added = edited
         if added:
             ports.write_text(Path(request.notebook), text)
-        rows.append((Path(request.notebook).name, "cells added" if added else "left alone", ", ".join(added) or "it has parameters and a gate"))
+        rows.append(
+            (Path(request.notebook).name, "cells added" if added else "left alone", ", ".join(added) or "it has parameters and a gate")
+        )
     name = Path(request.notebook).name or "NOTEBOOK.ipynb"
-    return Listing(title="init", columns=("file", "what", "detail"), rows=tuple(rows), total=len(rows), note=f"next: edit the rules, then mlprod gate {name}")
+    return Listing(
+        title="init",
+        columns=("file", "what", "detail"),
+        rows=tuple(rows),
+        total=len(rows),
+        note=f"next: edit the rules, then mlprod gate {name}",
+    )
 
 
 def settings_text(request: Init) -> str:

@@ -65,7 +65,7 @@ ANSWER_ALIKE = {
     "another function": "def half(x): return x / 2\ndef prepare(x): return half(x) + 1",
     "a function of a function": "A = 3\ndef third(x): return x / A\ndef half(x): return third(x) / 2\ndef prepare(x): return half(x)",
     "a function under another name": "def half(x): return x / 2\nsmaller = half\ndef prepare(x): return smaller(x) + half(x)",
-    "functions that call one another": "def a(n): return not n or b(n - 1)\ndef b(n): return n and a(n - 1)\ndef prepare(x): return x * a(4)",
+    "functions that call one another": "def a(n): return not n or b(n - 1)\ndef b(n): return a(n - 1)\ndef prepare(x): return x * a(4)",
     "a function that calls itself": "def prepare(x, n=3): return x if n == 0 else prepare(x, n - 1) * 2",
     "a default": "SCALE = 4\ndef prepare(x, by=SCALE): return x / by",
     "a decorator": "import functools\ndef twice(f):\n    f.times = 2\n    return f\n@twice\ndef prepare(x): return x * prepare.times",
