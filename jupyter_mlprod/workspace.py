@@ -4,6 +4,7 @@
 only where things are and how long they may take.
 """
 
+import contextlib
 import datetime
 import importlib
 import os
@@ -36,6 +37,34 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
 RUN_VARIABLE = "MLPROD_RUN"
+EXTRAS = {
+    "google",
+    "ipykernel",
+    "jupyter_client",
+    "mlflow",
+    "nbclient",
+    "nbformat",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pandas",
+    "papermill",
+    "pyarrow",
+    "torch",
+}
+"""Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
+
+
+@contextlib.contextmanager
+def naming_the_extra(what: str) -> Iterator[None]:
+    """Turn the absence of a package of the extras into the line that installs it; any other missing module stays an error of its own."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise MlprodError(Code.MISSING_EXTRA, f"{what} needs {package}", hint="pip install 'jupyter-mlprod[cpu]', or [gpu]") from error
 
 
 def find_root(start: Path) -> Path:
@@ -128,8 +157,10 @@ class Workspace:
         ------
         MlprodError : what was wrong, with its code and exit status.
         """
-        verb = importlib.import_module(f"jupyter_mlprod.verbs.{request.__struct_config__.tag}")
-        record: Record = verb.run(request, self)
+        name = str(request.__struct_config__.tag)
+        verb = importlib.import_module(f"jupyter_mlprod.verbs.{name}")
+        with naming_the_extra(name):
+            record: Record = verb.run(request, self)
         return record
 
     def _document_text(self) -> str:
@@ -232,13 +263,14 @@ class Captures:
         self.folder = folder
 
     def capture(self, source: Any, example: "Raw", preprocess: Callable[[Any], Any] | None) -> Path:
-        if isinstance(source, str) and source.endswith(".onnx"):
-            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+        with naming_the_extra("packaging a model"):
+            if isinstance(source, str) and source.endswith(".onnx"):
+                from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
-            return OnnxCapture(self.folder).capture(source, example, preprocess)
-        from jupyter_mlprod.adapters.torch_capture import TorchCapture
+                return OnnxCapture(self.folder).capture(source, example, preprocess)
+            from jupyter_mlprod.adapters.torch_capture import TorchCapture
 
-        return TorchCapture(self.folder).capture(source, example, preprocess)
+            return TorchCapture(self.folder).capture(source, example, preprocess)
 
 
 def open_runtime(folder: Path) -> "OnnxRuntime":
@@ -274,4 +306,5 @@ def load(subject: str, *, trust: str = "") -> "OnnxRuntime":
     workspace = open_workspace()
     found = find_bundle(subject, workspace)
     check_trust(found, workspace, trust=trust)
-    return workspace.runtimes.open(found.folder, found.bundle, threads=1)
+    with naming_the_extra("answering"):
+        return workspace.runtimes.open(found.folder, found.bundle, threads=1)

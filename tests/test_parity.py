@@ -111,7 +111,7 @@ def comparable(value: Any, *, folder: Path) -> Any:
             kept = {key: kept[key] for key in ("name", "unit", "where", "method")}
         if "cpu_over_wall" in kept:
             del kept["cpu_over_wall"]
-        if "free at" in str(kept.get("note", "")):
+        if any(word in str(kept.get("note", "")) for word in ("free at", "signs with")):
             del kept["note"]
         return kept
     if isinstance(value, list):

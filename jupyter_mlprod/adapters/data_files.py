@@ -79,10 +79,8 @@ def _read_npz(file: Path) -> Raw:
 
 
 def _read_table(file: Path) -> Raw:
-    try:
-        import pandas as pd
-    except ImportError:
-        raise MlprodError(Code.MISSING_EXTRA, f"reading {file.suffix} needs pandas", hint="pip install 'jupyter-mlprod[cpu]'") from None
+    import pandas as pd
+
     frame = pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
     return {str(name): _column(frame[name]) for name in frame.columns}
 
@@ -157,10 +155,8 @@ def _write_npz(named: Mapping[str, Array], path: Path) -> None:
 
 
 def _write_table(raw: Raw, path: Path) -> None:
-    try:
-        import pandas as pd
-    except ImportError:
-        raise MlprodError(Code.MISSING_EXTRA, f"writing {path.suffix} needs pandas", hint="pip install 'jupyter-mlprod[cpu]'") from None
+    import pandas as pd
+
     named = raw if isinstance(raw, Mapping) else {"array": raw}
     flat: dict[str, Array] = {}
     for name, array in named.items():

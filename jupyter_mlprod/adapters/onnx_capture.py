@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
+import onnxruntime as ort
+from google.protobuf.message import DecodeError
 
 from jupyter_mlprod.core.answer import prepared_inputs
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
@@ -14,15 +17,6 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
 from jupyter_mlprod.core.raw import Raw, part, rows
 from jupyter_mlprod.core.remeasure import batch_sizes
-
-try:
-    import onnx
-    import onnxruntime as ort
-    from google.protobuf.message import DecodeError
-except ImportError:
-    raise MlprodError(
-        Code.MISSING_EXTRA, "packaging an .onnx file needs onnx and onnxruntime", hint="pip install 'jupyter-mlprod[cpu]'"
-    ) from None
 
 NUMPY_TYPES = {
     "tensor(float)": np.float32,

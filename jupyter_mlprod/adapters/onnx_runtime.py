@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnxruntime as ort
 
 from jupyter_mlprod.core.answer import decide, prepared_inputs, serving_view
 from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, PREPROCESS, Bundle
@@ -20,11 +21,6 @@ from jupyter_mlprod.core.conformance import check_batch
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, with_nulls
 from jupyter_mlprod.core.source import load_function
-
-try:
-    import onnxruntime as ort
-except ImportError:
-    raise MlprodError(Code.MISSING_EXTRA, "answering needs onnxruntime", hint="pip install 'jupyter-mlprod[cpu]'") from None
 
 GRAPH_TYPES = {
     "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,

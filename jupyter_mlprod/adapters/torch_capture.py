@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import torch
 
 from jupyter_mlprod.core.answer import prepared_inputs
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
@@ -25,11 +26,6 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 from jupyter_mlprod.core.remeasure import batch_sizes
-
-try:
-    import torch
-except ImportError:
-    raise MlprodError(Code.MISSING_EXTRA, "exporting a torch module needs torch", hint="pip install 'jupyter-mlprod[cpu]'") from None
 
 Tensors = dict[str, "torch.Tensor"]
 

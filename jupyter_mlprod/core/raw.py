@@ -60,6 +60,7 @@ def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
             continue
         column = array
         if NULL + name in arrays:
-            column = np.where(arrays[NULL + name].astype(bool), None, array.astype(object))
+            gone = arrays[NULL + name].astype(bool)
+            column = np.array([None if null else value for null, value in zip(gone, array.tolist(), strict=True)], dtype=object)
         columns[name] = column
     return columns

@@ -9,7 +9,8 @@ from jupyter_mlprod.core.requests.doctor import Doctor
 
 def run(_request: Doctor, ports: Ports) -> Evidence:
     """One measure ``problems`` a check: 0 or 1, with what was found and how to mend it."""
-    found = [*ports.machine.problems(), _registry(ports)]
+    key = ("key", f"this workspace signs with {ports.signer.public_key()}; others trust it by trusted_keys", "")
+    found = [*ports.machine.problems(), key, _registry(ports)]
     return Evidence(
         kind="environment",
         subject="this installation",

@@ -86,8 +86,9 @@ GATE_CELLS: tuple[tuple[str, str], ...] = (
     ("code", "%load_ext jupyter_mlprod"),
     (
         "code",
-        "# net: the torch module; X_val, y_val: validation rows and their classes; rename them to yours\n"
-        "%mlprod package net --name {name} --example X_val[:8]",
+        "# net: the torch module; X_val, y_val: validation rows and their classes; class_names: in the order of the scores.\n"
+        "# Rename them to yours. A function from raw rows to what net takes goes into --preprocess.\n"
+        "%mlprod package net --name {name} --example X_val[:8] --labels class_names",
     ),
     ("code", "%mlprod check {name} --data X_val"),
     ("code", "%mlprod evaluate {name} --data X_val --target y_val"),

@@ -41,7 +41,8 @@ def _ledger(bundle: Bundle, ports: Ports) -> tuple[Measure, Measure]:
     for alias in aliases:
         held, actual = holder(entries, alias), ports.registry.alias(bundle.name, alias)
         if held is not None and held.version != actual:
-            astray.append(f"{alias} is version {actual} in the registry, the ledger says {held.version}")
+            mend = f"mlprod promote {bundle.name}@{alias} --to {alias} sets it right"
+            astray.append(f"{alias} is version {actual} in the registry, the ledger says {held.version}: {mend}")
     return (
         count("ledger_breaks", chain_breaks(entries), n=len(entries) + 1),
         count("alias_mismatches", len(astray), n=len(aliases) + 1, note=joined(astray)),
