@@ -55,6 +55,15 @@ EXTRAS = {
 """Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
 
 
+def root_of_run(run_folder: Path) -> Path:
+    """The runner's workspace, in which a run's folder lies."""
+    if not run_folder.is_dir() or len(run_folder.parents) < 3 or run_folder.parents[1].name != STORE:
+        raise MlprodError(
+            Code.NO_WORKSPACE, f"{RUN_VARIABLE} names no run of this machine: {str(run_folder)[:200]}", hint=f"unset {RUN_VARIABLE}"
+        )
+    return run_folder.parents[2]
+
+
 @contextlib.contextmanager
 def naming_the_extra(what: str) -> Iterator[None]:
     """Turn the absence of a package of the extras into the line that installs it; any other missing module stays an error of its own."""
@@ -114,7 +123,7 @@ def open_workspace(
 
     Parameters
     ----------
-    start : folder to look from, upwards
+    start : folder to look from, upwards; inside a gate run the workspace is the runner's, wherever the kernel stands
     taken_by : whose word the evidence is; ``runner`` only for a process that runs no user code of its own accord
     progress, tell : who shows bars, and who shows lines beside the record
 
@@ -125,7 +134,14 @@ def open_workspace(
     folder = Path(start).resolve()
     if not folder.is_dir():
         raise MlprodError(Code.NO_WORKSPACE, f"{folder} is no folder")
-    return Workspace(find_root(folder), environ=os.environ, taken_by=taken_by, progress=progress, tell=tell)
+    run_folder = os.environ.get(RUN_VARIABLE, "")
+    return Workspace(
+        root_of_run(Path(run_folder)) if run_folder else find_root(folder),
+        environ=os.environ,
+        taken_by=taken_by,
+        progress=progress,
+        tell=tell,
+    )
 
 
 class Workspace:

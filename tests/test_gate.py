@@ -130,9 +130,19 @@ def test_a_bad_request_is_2_before_anything_runs(project: Path, words: list[str]
         ((LOAD, TRAIN, PACKAGE), 3, "accuracy was not measured"),
         ((LOAD, TRAIN, PACKAGE, FORGE), 3, "accuracy was not measured"),
         ((LOAD, TRAIN, PACKAGE, EVALUATE, SWALLOW, PROMOTE), 1, "policy release"),
+        ((LOAD, "%mlprod promote tiny:1 --to champion"), 1, "was not made in this gate run"),
         ((LOAD, TRAIN, LIMITED, EVALUATE, "%mlprod check tiny --data x*100"), 1, "is above 100"),
     ],
-    ids=["early exit", "error after promotion", "no bundle", "no evaluation", "forged evidence", "swallowed verdict", "broken contract"],
+    ids=[
+        "early exit",
+        "error after promotion",
+        "no bundle",
+        "no evaluation",
+        "forged evidence",
+        "swallowed verdict",
+        "another's promotion",
+        "broken contract",
+    ],
 )
 def test_what_is_not_proven_blocks_and_the_champion_stays(project: Path, cells: tuple[str, ...], status: int, said: str) -> None:
     before = champion(project)
@@ -197,3 +207,24 @@ def test_several_subjects_take_the_worst_outcome(project: Path) -> None:
     write_notebook(project, ("1/0",), name="bad.ipynb")
     verdict = json.loads(mlprod("gate", "good.ipynb", "bad.ipynb", "--policy", "execution", "--json", cwd=project, check=1).stdout)
     assert len(verdict["parts"]) == 2
+
+
+def test_a_run_of_a_notebook_elsewhere_uses_the_runners_workspace(project: Path) -> None:
+    (project / "deep" / ".mlprod").mkdir(parents=True)
+    write_notebook(project / "deep", ("import os; os.chdir('..')", *WHOLE[:-2]), name="far.ipynb")
+    write_notebook(project, ("x = 1",), name="near.ipynb")
+    verdict = json.loads(mlprod("gate", "near.ipynb", "deep/far.ipynb", "--json", "-p", "shift", "0.05", cwd=project, check=3).stdout)
+    assert findings(verdict, "pass")["accuracy"]["taken_by"] == "notebook"
+
+
+def test_two_notebooks_of_one_name_do_not_overwrite_each_other(project: Path) -> None:
+    (project / "other").mkdir()
+    for folder in (project, project / "other"):
+        write_notebook(folder, ("x = 1",))
+    done = mlprod("gate", "release.ipynb", "other/release.ipynb", "-o", "out", cwd=project, check=2)
+    assert "would overwrite each other" in done.stderr
+
+
+def test_a_run_variable_that_names_no_run_is_refused(project: Path) -> None:
+    done = mlprod("list", cwd=project, check=2, environ={"MLPROD_RUN": "x"})
+    assert done.stderr.startswith("no-workspace:")

@@ -40,6 +40,8 @@ def run(request: Gate, ports: Ports) -> Verdict:
     notebooks = [subject for subject in request.subjects if subject.endswith(NOTEBOOK)]
     if not request.subjects:
         raise MlprodError(Code.BAD_REQUEST, "gate needs a notebook or a bundle", hint="mlprod gate NOTEBOOK.ipynb")
+    if request.output and len({Path(notebook).name for notebook in notebooks}) < len(notebooks):
+        raise MlprodError(Code.BAD_REQUEST, "two notebooks of one name would overwrite each other in -o", hint="gate them one by one")
     if ports.run_folder and notebooks:
         raise MlprodError(Code.BAD_REQUEST, "a notebook inside a gate run cannot gate a notebook")
     if request.parameters and len(notebooks) != len(request.subjects):
@@ -133,7 +135,7 @@ def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict
         parameters=parameters,
         output=output.resolve(),
         run_folder=run_folder.resolve(),
-        cell_timeout_s=request.cell_timeout_s,
+        cell_timeout_s=request.cell_timeout,
     )
     ports.tell(f"executed notebook: {output}")
     made = _Made(done, ports)
@@ -193,14 +195,15 @@ def _verdict_on_run(made: _Made, execution: Verdict, policy: Policy, request: Ga
     parts = [execution, *verdicts.values()] if verdicts else [execution, judge(policy, [], subject=subject, now=ports.now())]
     refused = [verdict for verdict in made.verdicts if WORSE.index(verdict.outcome) > WORSE.index(worst(part.outcome for part in parts))]
     whole = combine(parts + refused[:1], subject=subject, about=execution.about, now=ports.now())
-    for verdict in parts[1:]:
+    proven = {
+        name: combine([execution, verdict, *refused[:1]], subject=name, about=verdict.about, now=ports.now())
+        for name, verdict in verdicts.items()
+    }
+    for verdict in (*parts[1:], *proven.values(), whole):
         ports.records.put(verdict)
-    for name, verdict in verdicts.items():
-        own = combine([execution, verdict, *refused[:1]], subject=name, about=verdict.about, now=ports.now())
-        ports.records.put(own)
-        if whole.outcome == "pass":
-            _promotions(made, name, own, policy, request, ports)
-    ports.records.put(whole)
+    if whole.outcome == "pass":
+        for name, verdict in proven.items():
+            _promotions(made, name, verdict, policy, request, ports)
     return whole
 
 

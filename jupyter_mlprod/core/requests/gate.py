@@ -19,5 +19,5 @@ class Gate(Request, frozen=True, kw_only=True, tag="gate"):
     parameters: Annotated[dict[str, str], option("a parameter of the notebook; repeatable", flag="-p", metavar="NAME VALUE")] = {}
     output: Annotated[str, option("folder for the executed notebook", flag="-o", metavar="DIR")] = ""
     policy: Annotated[str, option("policy of mlprod.toml, or the built-in 'execution'", names="policy", metavar="NAME")] = "release"
-    cell_timeout_s: Annotated[int, option("seconds one cell may take; 0 is no limit", metavar="S"), msgspec.Meta(ge=0)] = 1800
-    promote: Annotated[str, option("give the bundle this alias when everything has passed", metavar="ALIAS")] = ""
+    cell_timeout: Annotated[int, option("seconds one cell may take; 0 is no limit", metavar="S"), msgspec.Meta(ge=0)] = 1800
+    promote: Annotated[str, option("give the bundle this alias when its gate has passed", metavar="ALIAS")] = ""
