@@ -10,8 +10,8 @@ from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.verdict import Verdict
 
-YOUNG_S = 3600
-"""Captures and runs younger than this may be in use."""
+YOUNG_S = 86_400
+"""Captures and runs younger than a day may be in use: a cell can train for hours."""
 
 
 def run(request: Gc, ports: Ports) -> Listing:
@@ -22,10 +22,12 @@ def run(request: Gc, ports: Ports) -> Listing:
         rows.append(("bundle", short(name), _megabytes(folder)))
         if request.delete:
             ports.bundles.remove(name)
-    for what, folder in _old_folders(ports):
-        rows.append((what, folder.name, _megabytes(folder)))
-        if request.delete:
-            shutil.rmtree(folder)
+    for what, path in _old_leftovers(ports):
+        rows.append((what, path.name, _megabytes(path)))
+        if request.delete and path.is_dir():
+            shutil.rmtree(path)
+        elif request.delete:
+            path.unlink()
     did = "freed" if request.delete else "would be freed; --delete frees it"
     total = sum(row[2] for row in rows if isinstance(row[2], float))
     return Listing(
@@ -50,11 +52,13 @@ def _judged(name: str, ports: Ports) -> bool:
     return any(verdict.scope == "release" for verdict in ports.records.about(Verdict, name))
 
 
-def _old_folders(ports: Ports) -> list[tuple[str, Path]]:
+def _old_leftovers(ports: Ports) -> list[tuple[str, Path]]:
+    """What captures, fetches and runs have left, once it is old enough that nobody can be using it."""
     places = (("capture", ports.scratch / "captures"), ("data", ports.scratch / "live"), ("fetched", ports.scratch / "fetched"))
-    folders = [(what, folder) for what, place in (*places, ("run", ports.root / ".mlprod" / "runs")) for folder in sorted(place.glob("*"))]
-    return [(what, folder) for what, folder in folders if folder.is_dir() and time.time() - folder.stat().st_mtime > YOUNG_S]
+    paths = [(what, path) for what, place in (*places, ("run", ports.root / ".mlprod" / "runs")) for path in sorted(place.glob("*"))]
+    return [(what, path) for what, path in paths if time.time() - path.stat().st_mtime > YOUNG_S]
 
 
-def _megabytes(folder: Path) -> float:
-    return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6, 3)
+def _megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return round(sum(file.stat().st_size for file in files) / 1e6, 3)
