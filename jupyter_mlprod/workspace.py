@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
 RUN_VARIABLE = "MLPROD_RUN"
+NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
+"""Jupyter's servers tell a kernel its notebook by this; so does the runner."""
 EXTRAS = {
     "google",
     "ipykernel",
@@ -161,6 +163,7 @@ class Workspace:
         self.progress = progress
         self.tell = tell
         self.run_folder = environ.get(RUN_VARIABLE, "")
+        self.notebook = Path(environ.get(NOTEBOOK_VARIABLE, "")).name
         self.session: dict[str, str] = {}
         text = self._document_text()
         self.settings, policies = read_document(text, name=SETTINGS_FILE, environ=environ)
@@ -252,7 +255,7 @@ class Workspace:
     def machine(self) -> "Machine":
         from jupyter_mlprod.adapters.machine import Machine
 
-        return Machine(self.root, actor=self.settings.actor)
+        return Machine(self.root, actor=self.settings.actor, notebook=self.notebook)
 
     @cached_property
     def models(self) -> "Captures":

@@ -228,3 +228,18 @@ def test_two_notebooks_of_one_name_do_not_overwrite_each_other(project: Path) ->
 def test_a_run_variable_that_names_no_run_is_refused(project: Path) -> None:
     done = mlprod("list", cwd=project, check=2, environ={"MLPROD_RUN": "x"})
     assert done.stderr.startswith("no-workspace:")
+
+
+def test_a_bundle_of_a_run_that_broke_off_is_not_released_on_the_evidence_it_left(project: Path) -> None:
+    before = champion(project)
+    write_notebook(project, (LOAD, TRAIN, PACKAGE, EVALUATE, "1/0"))
+    words = ("-p", "shift", "0.06")
+    broken = json.loads(mlprod("gate", "release.ipynb", *words, "--json", cwd=project, check=1).stdout)
+    bundle = findings(broken, "pass")["accuracy"]["subject"]
+    done = mlprod("gate", bundle, "--promote", "champion", cwd=project, check=1)
+    assert "ZeroDivisionError" in done.stdout
+    assert champion(project) == before
+    write_notebook(project, (LOAD, TRAIN, PACKAGE, EVALUATE))
+    mlprod("gate", "release.ipynb", *words, cwd=project)
+    mlprod("promote", bundle, cwd=project)
+    assert champion(project) != before

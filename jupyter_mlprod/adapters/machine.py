@@ -27,8 +27,9 @@ Problem = tuple[str, str, str]
 class Machine:
     """Port `Machine`."""
 
-    def __init__(self, root: Path, *, actor: str) -> None:
+    def __init__(self, root: Path, *, actor: str, notebook: str = "") -> None:
         self.root = root
+        self.notebook = notebook
         self.actor = actor or _login()
 
     def requirements(self, modules: Sequence[str]) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ class Machine:
             actor=self.actor,
             python=platform.python_version(),
             platform=platform.platform(),
-            notebook=notebook,
+            notebook=notebook or self.notebook,
             git_commit=_git_commit(self.root),
             run=run,
         )

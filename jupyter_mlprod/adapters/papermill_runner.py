@@ -80,7 +80,7 @@ class PapermillRunner:
                     start_timeout=START_TIMEOUT_S,
                     execution_timeout=cell_timeout_s,
                     save_to=str(output.absolute()),
-                    kernel_env=_kernel_env(run_folder),
+                    kernel_env=_kernel_env(run_folder, notebook.name),
                     resources={"metadata": {"path": str(notebook.absolute().parent)}},
                     on_notebook_start=watch.start,
                     on_cell_start=watch.cell,
@@ -192,10 +192,10 @@ def _is_code(cell: Any) -> bool:
     return bool(cell["cell_type"] == "code" and source_of(cell).strip())
 
 
-def _kernel_env(run_folder: Path) -> dict[str, str]:
+def _kernel_env(run_folder: Path, notebook: str) -> dict[str, str]:
     threads = {name: "1" for name in SINGLE_THREAD if name not in os.environ}
     # Without it the debugger warns about frozen modules on the stderr of every kernel.
-    return {**threads, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MLPROD_RUN": str(run_folder.absolute())}
+    return {**threads, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MLPROD_RUN": str(run_folder.absolute()), "JPY_SESSION_NAME": notebook}
 
 
 def _one_line(text: str) -> str:

@@ -3,7 +3,8 @@
 Packaging and serving both go through here, so that neither can prepare or decide differently from the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,27 @@ def _cast(field: Tensor | Column, array: Array) -> Array:
     if kind is None or (kind is not np.float64 and array.dtype.kind == "f"):
         return array
     return array.astype(kind, copy=False)
+
+
+def preprocessed(function: Callable[[Any], Any], raw: Raw, *, tell: bool) -> Any:
+    """What a preprocessing makes of a raw batch.
+
+    Parameters
+    ----------
+    tell : whether the exception's own words may be told; they may quote a value of the data
+
+    Raises
+    ------
+    MlprodError : ``preprocess`` with the type of what the function raised, and the line.
+    """
+    try:
+        return function(raw)
+    except Exception as error:
+        name = getattr(function, "__name__", "the preprocessing")
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        line = f" in line {trace.tb_lineno}" if trace else ""
+        words = f": {' '.join(str(error).split())[:300]}" if tell else ""
+        raise MlprodError(Code.PREPROCESS, f"{name}() raised {type(error).__name__}{line}{words}", hint="try it on these rows") from error
 
 
 def prepared_inputs(prepared: Array | Mapping[str, Array], names: list[str]) -> dict[str, Array]:

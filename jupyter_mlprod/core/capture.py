@@ -7,7 +7,15 @@
 It is the only thing that `package` reads of a model, so a live module, a file and an import path are packaged alike.
 """
 
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
 import msgspec
+import numpy as np
+
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Array
 
 GRAPH_FILE = "graph.onnx"
 REFERENCE_FILE = "reference.npz"
@@ -21,3 +29,29 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:
+    """Write a capture to a new folder, whole or not at all.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when an answer is no array of numbers, ``disk`` when it cannot be written.
+    """
+    for name, array in reference.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise MlprodError(
+                Code.BAD_MODEL,
+                f"output {name.partition('/')[2]!r} is {kind}; outputs are tensors of numbers",
+                hint="export without it; skl2onnx does with the option zipmap=False and the probabilities alone",
+            )
+    try:
+        folder.mkdir(parents=True)
+        (folder / GRAPH_FILE).write_bytes(graph)
+        np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
+        (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise MlprodError(Code.DISK, f"{folder} could not be written: {error.strerror or error}", hint="free space or rights") from error
+    return folder

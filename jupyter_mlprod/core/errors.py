@@ -4,7 +4,8 @@ There is one exception, :class:`MlprodError`; what differs is its :class:`Code`.
 exit status it carries, never on the text.
 
     MlprodError
-      status 2  the request or the input is bad; nothing ran
+      status 1  what was made does not hold what it promises; nothing of it is kept
+      status 2  the request or the input is refused
       status 3  the evidence that the request needs is missing or not conclusive
       status 4  something outside is away (registry, disk, kernel); a retry is sensible
 """
@@ -30,7 +31,7 @@ class Code(enum.Enum):
     NO_POLICY = ("no-policy", 2, "the project has no policy of that name")
     NO_WORKSPACE = ("no-workspace", 2, "the workspace folder cannot be used")
     NOT_TRUSTED = ("not-trusted", 2, "the bundle holds code and is not signed by a key that this workspace trusts")
-    PARITY = ("parity", 2, "the bundle answers differently from the model it was made from")
+    PARITY = ("parity", 1, "the bundle answers differently from the model it was made from")
     PREPROCESS = ("preprocess", 2, "the preprocessing function cannot be carried into a bundle")
     UNKNOWN_SUBJECT = ("unknown-subject", 2, "no bundle, alias, version or record of that name")
     NOTHING_BEFORE = ("nothing-before", 2, "there is no former release to roll back to")

@@ -66,6 +66,9 @@ def _none_of(measure: str, *, where: dict[str, str] | None = None, by_runner: bo
     return Rule(measure=measure, at_most=0.0, unit="count", where=where or {}, taken_by="runner" if by_runner else "any")
 
 
+PAIRED = ("accuracy",)
+"""Measures whose difference to the champion is measured, by pairing both bundles on the same rows."""
+
 EVERY_BATCH = {"batch": ANY}
 
 BASE: tuple[Rule, ...] = (
@@ -122,15 +125,26 @@ def _faults(rule: Rule, rules: tuple[Rule, ...]) -> list[str]:
         faults.append(f"rule on {rule.measure!r} needs exactly one of at_least and at_most")
     if rule.limit != rule.limit or rule.limit in (float("inf"), float("-inf")):
         faults.append(f"rule on {rule.measure!r} has the limit {rule.limit}")
-    if rule.relative and not any(other.measure == rule.measure and not other.relative for other in rules):
+    if rule.relative and (rule.measure not in PAIRED or rule.where):
+        faults.append(
+            f"rule on {rule.measure!r} cannot be relative: only {', '.join(PAIRED)} of the whole is measured against the champion"
+        )
+    elif rule.relative and not any(other.measure == rule.measure and not other.relative for other in rules):
         what = f"rule on {rule.measure!r} is relative to the champion, but a first release has none"
         faults.append(f"{what}: add an absolute rule on {rule.measure!r} too")
     return faults
 
 
 def with_base(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    own = {(rule.measure, tuple(sorted(rule.where.items()))) for rule in rules if not rule.relative}
-    return rules + tuple(rule for rule in BASE if (rule.measure, tuple(sorted(rule.where.items()))) not in own)
+    """The rules and the base rules under them. One that replaces a base rule may move its limit, never who must have measured."""
+    base = {_key(rule): rule for rule in BASE}
+    own = tuple(msgspec.structs.replace(rule, taken_by=base[_key(rule)].taken_by) if _key(rule) in base else rule for rule in rules)
+    replaced = {_key(rule) for rule in own}
+    return own + tuple(rule for key, rule in base.items() if key not in replaced)
+
+
+def _key(rule: Rule) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return rule.reads, tuple(sorted(rule.where.items()))
 
 
 def self_reported(policy: Policy) -> Policy:

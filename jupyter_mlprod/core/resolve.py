@@ -10,6 +10,7 @@ import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import CHAMPION, holder
@@ -98,16 +99,28 @@ def _unknown(subject: Subject, ports: Ports) -> MlprodError:
 
 
 def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
-    """Refuse to run the code of a bundle that no trusted key has signed, unless a reason was given.
+    """Refuse to run the code of a bundle that no trusted key has signed, unless a reason was given; the reason is recorded.
 
     Raises
     ------
     MlprodError : ``not-trusted``.
     """
-    if not found.bundle.has_code or trust:
+    if not found.bundle.has_code:
         return
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
-    if fault:
+    if fault and trust:
+        measure = Measure(name="signature_faults", value=1.0, unit="count", n=1, note=fault)
+        ports.records.put(
+            Evidence(
+                kind="integrity",
+                subject=found.digest,
+                taken_at=ports.now(),
+                taken_by=ports.taken_by,
+                measures=(measure,),
+                context={"trust": trust},
+            )
+        )
+    elif fault:
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {found.bundle.preprocess}() and {fault}",

@@ -179,6 +179,21 @@ def _numpy_constant(value: Any) -> str | None:
     return f"numpy.array({_constant(value.tolist())}, dtype={value.dtype.str!r})" + ("" if array else "[()]")
 
 
+def check_imports(text: str, name: str) -> None:
+    """Refuse a standalone text that imports, anywhere in it, what is not there when requests are answered.
+
+    Raises
+    ------
+    MlprodError : ``preprocess``.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last three: NUL, and nesting too deep for the parser
+        raise _refuse(f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="run it in a fresh kernel") from None
+    for module in _modules_imported(tree):
+        _allow(module, name)
+
+
 def load_function(text: str, name: str) -> Callable[..., Any]:
     """The function ``name`` of a standalone text, executed in a namespace of its own.
 
@@ -189,7 +204,7 @@ def load_function(text: str, name: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"__name__": "mlprod_preprocess"}
     try:
         exec(compile(text, f"<{name}>", "exec"), namespace)  # noqa: S102  the caller has established trust
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _refuse(f"the code of {name} does not run: {type(error).__name__}: {error}", hint="run it in a fresh kernel") from error
     function = namespace.get(name)
     if not callable(function):

@@ -1,5 +1,6 @@
 """How a subject is written: ``digits``, ``digits@champion``, ``digits:7``, ``sha256:ab12…``, or a path."""
 
+import os.path
 import re
 from typing import Literal
 
@@ -49,6 +50,11 @@ def parse_subject(text: str) -> Subject:
         f"{text[:120]!r} is no subject",
         hint="write NAME, NAME@ALIAS, NAME:VERSION, sha256:… (8 or more digits) or a path",
     )
+
+
+def names_file(text: str) -> bool:
+    """Whether a text is the path of a file; one that is too long for a path is none."""
+    return os.path.isfile(text)  # noqa: PTH113  Path.is_file raises on a name of more than 255 characters
 
 
 def check_name(name: str, *, what: str) -> str:

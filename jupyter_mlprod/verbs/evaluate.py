@@ -36,8 +36,6 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
     groups = _groups(request.slices, raw, ports)
     scores = _scores(found, raw, ports, threads=request.threads)
     context = {**ports.runtimes.context(), "data": raw_digest(raw), "target": raw_digest(target)}
-    if request.trust:
-        context["trust"] = request.trust
     measures: tuple[Measure, ...]
     if found.bundle.labels:
         truth = _classes(target, found.bundle)

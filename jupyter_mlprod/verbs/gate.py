@@ -26,6 +26,7 @@ from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 
 NOTEBOOK = ".ipynb"
+CELLS = "cells_not_ok"
 MEASURED_AGAIN: tuple[Kind, ...] = ("scan", "integrity", "contract", "parity", "release")
 """Kinds that a gate measures itself; a stored record that claims to be the runner's is not needed for these, so it is not believed."""
 
@@ -69,10 +70,26 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
         stored = tuple(record for record in stored if digest(record) in listed)
     stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN)
     verdict = _judged(found, policy, stored, ports)
+    run = _run_that_made(found.digest, ports)
+    if run is not None and ports.taken_by == "runner":
+        verdict = combine([verdict, run], subject=found.digest, about=verdict.about, now=ports.now())
     ports.records.put(verdict)
     if request.promote and verdict.outcome == "pass":
         _promote(found.bundle.name, request.promote, verdict, policy, ports, why="mlprod gate --promote")
     return verdict
+
+
+def _run_that_made(bundle: str, ports: Ports) -> Verdict | None:
+    """What the newest gate run that made a bundle says of its cells, if they did not all run: evidence of half a notebook is half."""
+    runs = [verdict for verdict in ports.records.about(Verdict, bundle) if any(f.rule.measure == CELLS for f in verdict.findings)]
+    newest = max(runs, key=lambda verdict: verdict.decided_at, default=None)
+    if newest is None:
+        return None
+    cells = tuple(finding for finding in newest.findings if finding.rule.measure == CELLS and finding.outcome != "pass")
+    whole = msgspec.structs.replace(
+        newest, policy=EXECUTION.name, findings=cells, outcome=worst(f.outcome for f in cells), evidence=(), parts=()
+    )
+    return whole if cells else None
 
 
 def _judged(found: Found, policy: Policy, stored: Sequence[Evidence], ports: Ports) -> Verdict:
@@ -172,12 +189,11 @@ def _execution(done: NotebookRun, made: _Made, *, subject: str, parameters: Mapp
     stop = made.stopped_on_verdict()
     bad = [cell for cell in done.cells if cell.status != "completed" and (stop is None or cell.index < stop)]
     failed = [f"cell {cell.index}: {cell.error or cell.status}" for cell in bad if cell.status == "failed"]
-    note = "; ".join(failed[:3]) or (f"{len(bad)} cells never ran" if bad else "")
-    if len(bad) > len(failed) and failed:
-        note += f"; {len(bad) - len(failed)} cells never ran"
-    if stop is not None:
-        note += f"{'; ' if note else ''}cell {stop} stopped on its own verdict"
-    measures = (count("cells_not_ok", len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
+    unrun = len(bad) - len(failed)
+    never = [f"{unrun} cell{'s' if unrun > 1 else ''} never ran"] if unrun else []
+    stopped = [f"cell {stop} stopped on its own verdict"] if stop is not None else []
+    note = "; ".join([*failed[:3], *never, *stopped])
+    measures = (count(CELLS, len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
     context = {**ports.machine.context(), **{f"parameter {name}": value for name, value in parameters.items()}}
     evidence = Evidence(
         kind="execution", subject=subject, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context

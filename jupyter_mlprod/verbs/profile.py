@@ -51,8 +51,6 @@ def run(request: Profile, ports: Ports) -> Evidence:
         )
     )  # fmt: skip
     context = {**ports.runtimes.context(), **ports.machine.context(), "threads": str(request.threads), "cpu_over_wall": f"{busy:.2f}"}
-    if request.trust:
-        context["trust"] = request.trust
     evidence = Evidence(
         kind="latency", subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=tuple(measures), context=context
     )

@@ -1,5 +1,7 @@
 """``verify``: is this bundle what it says, signed by whom we trust, and is the registry where the ledger says? Nothing of it is run."""
 
+import msgspec
+
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
@@ -28,7 +30,7 @@ def run(request: Verify, ports: Ports) -> Verdict:
     )
     evidence = Evidence(kind="integrity", subject=name, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures)
     ports.records.put(evidence)
-    verdict = judge(INTEGRITY, [evidence], subject=name, now=ports.now())
+    verdict = msgspec.structs.replace(judge(INTEGRITY, [evidence], subject=name, now=ports.now()), about=bundle.name)
     ports.records.put(verdict)
     return verdict
 

@@ -12,7 +12,7 @@ def test_every_code_has_a_label_of_its_own() -> None:
 
 
 def test_every_code_has_a_status_and_a_meaning() -> None:
-    assert {code.status for code in Code} == {2, 3, 4}
+    assert {code.status for code in Code} == {1, 2, 3, 4}
     assert all(code.meaning and not code.meaning.endswith(".") for code in Code)
 
 

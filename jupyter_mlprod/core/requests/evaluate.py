@@ -6,7 +6,7 @@ from jupyter_mlprod.core.requests.base import Request, SubjectText, Threads, Tru
 
 
 class Evaluate(Request, frozen=True, kw_only=True, tag="evaluate"):
-    """Measure quality on labelled rows: whole, per class, per slice, calibration, and paired against the champion."""
+    """Measure quality on labeled rows: whole, per class, per slice, calibration, and paired against the champion."""
 
     subject: SubjectText
     data: Annotated[str, option("raw rows: an array or table of the notebook, or a file", live="array", names="file", metavar="DATA")]

@@ -1,0 +1,245 @@
+"""What of a record people see: a title, tables and notes. Text and HTML are both made of it, so that neither says more than the other.
+
+A view is a function of the record alone; it decides nothing and looks nothing up.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.evidence import Evidence, Measure
+from jupyter_mlprod.core.listing import Cell, Listing
+from jupyter_mlprod.core.notebook import Notebook
+from jupyter_mlprod.core.policy import Policy, Rule
+from jupyter_mlprod.core.record import Record, digest, short
+from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.verdict import Finding, Outcome, Verdict
+
+HIDDEN = {"bin_accuracy"}
+"""Measures that are points of a plot: in the record and in its JSON, left out of the table."""
+
+ABOUT_RUNS = {"cells_not_ok"}
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Cells as text.
+
+    Attributes
+    ----------
+    columns : headings; all empty when the first cell of each row is its heading
+    numeric : the columns that hold numbers
+    findings : what stands behind each row, or nothing
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+class View(msgspec.Struct, kw_only=True):
+    """What both renderings are made of."""
+
+    title: str
+    outcome: Outcome | None = None
+    tables: list[Table] = []
+    notes: list[str] = []
+
+    def table(
+        self, columns: Sequence[str], rows: Sequence[tuple[str, ...]], *, numeric: Sequence[str] = (), findings: tuple[Finding, ...] = ()
+    ) -> None:
+        """Add a table without the columns that are empty in every row."""
+        used = [index for index in range(len(columns)) if any(row[index] for row in rows) or not rows]
+        self.tables.append(
+            Table(
+                columns=tuple(columns[i] for i in used),
+                rows=tuple(tuple(row[i] for i in used) for row in rows),
+                numeric=frozenset(numeric),
+                findings=findings,
+            )
+        )
+
+
+def view_of(record: Record) -> View:
+    """The view of any record."""
+    return VIEWS[type(record)](record)
+
+
+def _verdict(verdict: Verdict) -> View:
+    scope = "" if verdict.scope == "release" else "  (the notebook's own word; only a gate run allows a promotion)"
+    view = View(title=f"{verdict.about} {_subject(verdict.subject)}, policy {verdict.policy}{scope}".lstrip(), outcome=verdict.outcome)
+    bundles = {finding.subject for finding in verdict.findings if finding.rule.measure not in ABOUT_RUNS}
+    rows = [(*_finding_row(finding), short(finding.subject) if len(bundles) > 1 else "") for finding in verdict.findings]
+    columns = ("outcome", "rule", "limit", "measured", "n", "by", "remark", "about")
+    view.table(columns, rows, numeric=("limit", "measured", "n"), findings=verdict.findings)
+    passed = sum(finding.outcome == "pass" for finding in verdict.findings)
+    view.notes.append(
+        f"{passed} of {len(verdict.findings)} rules pass; verdict {short(digest(verdict))}, {verdict.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return view
+
+
+def _subject(subject: str) -> str:
+    return ", ".join(short(part) for part in subject.split(","))
+
+
+def _finding_row(finding: Finding) -> tuple[str, ...]:
+    rule, measured = finding.rule, finding.measured
+    return (
+        finding.outcome,
+        _rule_name(rule, measured.where if measured is not None else rule.where),
+        limit_text(rule),
+        value_text(measured) if measured else "",
+        str(measured.n) if measured else "",
+        finding.taken_by or "",
+        finding.reason,
+    )
+
+
+def _rule_name(rule: Rule, place: dict[str, str]) -> str:
+    return rule.reads + (f" [{where_text(place)}]" if place else "")
+
+
+def limit_text(rule: Rule) -> str:
+    """The limit as a person writes it, such as ``≥ 0.95``."""
+    sign = "≥" if rule.at_least is not None else "≤"
+    return f"{sign} {number(rule.limit)}{_unit(rule.unit)}"
+
+
+def value_text(measure: Measure) -> str:
+    """``0.972 [0.950, 0.985] ms``."""
+    interval = f" [{number(measure.low)}, {number(measure.high)}]" if measure.low is not None and measure.high is not None else ""
+    return f"{number(measure.value)}{interval}{_unit(measure.unit)}"
+
+
+def where_text(where: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(where.items()))
+
+
+def number(value: float) -> str:
+    """Four significant digits, whole numbers without a point, no exponent where people expect none; ``nan`` and ``inf`` by name."""
+    if value - value != 0:
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _unit(unit: str) -> str:
+    return "" if unit in ("1", "count") else f" {unit}"
+
+
+def _evidence(evidence: Evidence) -> View:
+    view = View(
+        title=f"{evidence.kind} of {_subject(evidence.subject)}, taken by the {evidence.taken_by}, {evidence.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    shown = [measure for measure in evidence.measures if measure.name not in HIDDEN]
+    rows = [(m.name, where_text(m.where), value_text(m), f"{m.n:,}", m.note) for m in shown]
+    view.table(("measure", "where", "value", "n", "remark"), rows, numeric=("value", "n"))
+    methods = sorted({m.method for m in shown if m.low is not None})
+    if methods:
+        view.notes.append(f"intervals are 95 %: {', '.join(methods)}")
+    if evidence.context:
+        view.notes.append(
+            "; ".join(f"{key} {short(value) if value.startswith('sha256:') else value}" for key, value in sorted(evidence.context.items()))
+        )
+    return view
+
+
+def _bundle(bundle: Bundle) -> View:
+    view = View(title=f"bundle {bundle.name} {short(digest(bundle))}")
+    size = sum(entry.bytes for entry in bundle.files)
+    facts = [
+        ("scores", bundle.scores),
+        ("labels", ", ".join(bundle.labels)),
+        ("preprocess", f"{bundle.preprocess}()" if bundle.preprocess else ""),
+        ("snapshot", short(bundle.snapshot)),
+        ("files", f"{len(bundle.files)}, {size / 1e6:.2f} MB"),
+    ]
+    view.table(("", " "), [fact for fact in facts if fact[1]])
+    _fields(view, bundle.contract)
+    return view
+
+
+def _contract(contract: Contract) -> View:
+    view = View(title=f"contract {short(digest(contract))}")
+    _fields(view, contract)
+    return view
+
+
+def _fields(view: View, contract: Contract) -> None:
+    rows = [_field_row("in", field) for field in contract.inputs] + [_field_row("out", field) for field in contract.outputs]
+    rows += [_field_row("target", contract.target)] if contract.target else []
+    view.table(("side", "name", "type", "shape", "range", "unit", "nulls"), rows)
+
+
+def _field_row(side: str, field: Tensor | Column) -> tuple[str, ...]:
+    low = "" if field.low is None else number(field.low)
+    high = "" if field.high is None else number(field.high)
+    limits = f"{low} … {high}" if low or high else ""
+    if isinstance(field, Tensor):
+        return (side, field.name, field.dtype, "(" + ", ".join(map(str, field.shape)) + ")", limits, field.unit, "")
+    kind = f"{field.type}: {', '.join(field.categories)}" if field.categories else field.type
+    return (side, field.name, kind, "", limits, field.unit, "allowed" if field.nullable else "no")
+
+
+def _notebook(notebook: Notebook) -> View:
+    view = View(title=f"notebook {notebook.name} {short(digest(notebook))}, kernel {notebook.kernel}")
+    rows = [(parameter.name, parameter.type, parameter.default) for parameter in notebook.parameters]
+    if rows:
+        view.table(("parameter", "type", "default"), rows)
+    view.notes.append(f"{len(notebook.cells)} code cells, {len(rows)} parameters")
+    return view
+
+
+def _policy(policy: Policy) -> View:
+    view = View(title=f"policy {policy.name} {short(digest(policy))}")
+    rows = [(_rule_name(rule, rule.where), limit_text(rule), rule.taken_by, rule.max_age) for rule in policy.rules]
+    view.table(("rule", "limit", "taken by", "at most old"), rows, numeric=("limit", "at most old"))
+    view.notes.append(f"{len(rows)} rules")
+    return view
+
+
+def _release(release: Release) -> View:
+    if release.state == "asked":
+        view = View(title=f"asked: {release.name}@{release.alias} for {short(release.bundle)}")
+        view.notes.append("carried out when the whole notebook has passed its gate")
+        return view
+    view = View(title=f"{release.name}@{release.alias} is version {release.version}, {short(release.bundle)}")
+    before = f", before it {short(release.previous)}" if release.previous else ""
+    view.notes.append(f"{release.action} by {release.actor}, {release.at:%Y-%m-%d %H:%M:%S} UTC{before}")
+    view.notes += [f"why: {release.why}"] if release.why else []
+    view.notes.append(f"verdict {short(release.verdict)}")
+    return view
+
+
+def _listing(listing: Listing) -> View:
+    view = View(title=listing.title)
+    by_column = zip(listing.columns, zip(*listing.rows, strict=True), strict=True) if listing.rows else ()
+    numeric = [name for name, cells in by_column if all(cell is None or type(cell) in (int, float) for cell in cells)]
+    view.table(listing.columns, [tuple(_cell_text(cell) for cell in row) for row in listing.rows], numeric=numeric)
+    if listing.total > len(listing.rows):
+        view.notes.append(f"{len(listing.rows)} of {listing.total:,} rows")
+    view.notes += [listing.note] if listing.note else []
+    return view
+
+
+def _cell_text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return number(cell) if isinstance(cell, float) else str(cell)
+
+
+VIEWS: dict[type[Record], Callable[[Any], View]] = {
+    Bundle: _bundle,
+    Contract: _contract,
+    Evidence: _evidence,
+    Listing: _listing,
+    Notebook: _notebook,
+    Policy: _policy,
+    Release: _release,
+    Verdict: _verdict,
+}
