@@ -44,7 +44,7 @@ def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Ma
             raise MlprodError(
                 Code.BAD_MODEL,
                 f"output {name.partition('/')[2]!r} is {kind}; outputs are tensors of numbers",
-                hint="export without it; skl2onnx does with the option zipmap=False and the probabilities alone",
+                hint="export the model without that output",
             )
     try:
         folder.mkdir(parents=True)

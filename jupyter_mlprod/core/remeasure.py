@@ -4,9 +4,12 @@
 notebook's word or as the runner's.
 """
 
+import ast
 import io
 import pickletools
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +24,9 @@ from jupyter_mlprod.core.ports import Runtime
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 
 PICKLE_HEADS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+NUMPY_HEAD = b"\x93NUMPY"
+MOST_UNPACKED = 1 << 30
+PARITY_ATOL = 1e-4
 MAX_NOTES = 5
 
 
@@ -47,35 +53,58 @@ def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
 
 
 def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...]) -> tuple[Measure, ...]:
-    """Digests and pickles of a bundle's files."""
-    held = [entry.path for entry in bundle.files if (folder / entry.path).is_file() and holds_pickle((folder / entry.path).read_bytes())]
+    """Digests and pickles of a bundle's files; pickles also where the digest does not reach."""
+    present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    held = [path.relative_to(folder).as_posix() for path in present if holds_pickle(path.read_bytes())]
     return (
         count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
-        count("pickle_files", len(held), n=len(bundle.files), note=joined(held)),
+        count("pickle_files", len(held), n=len(present), note=joined(held)),
     )
 
 
 def holds_pickle(data: bytes) -> bool:
     """Whether bytes are a pickle, an array of pickled objects, or an archive that holds one. Nothing is ever unpickled."""
-    if data[:4] == b"PK\x03\x04":
-        return _archive_holds_pickle(data)
-    if data[:6] == b"\x93NUMPY":
-        return b"|O" in data[:256] or b"'O'" in data[:256]
+    if data.startswith(NUMPY_HEAD):
+        return _array_holds_pickle(data)
     if data[:2] in PICKLE_HEADS:
         return True
+    if zipfile.is_zipfile(io.BytesIO(data)):  # also behind other bytes, where zipfile and torch find it too
+        return _archive_holds_pickle(data)
+    return data.startswith(b"PK\x03\x04") or _is_pickle_program(data)
+
+
+def _array_holds_pickle(data: bytes) -> bool:
+    """Whether the type of an .npy file holds objects. The header is a literal; what cannot be read is not known to be free of pickle."""
+    size, start = ("<H", 10) if data[6:7] == b"\x01" else ("<I", 12)
     try:
-        operations = sum(1 for _ in pickletools.genops(io.BytesIO(data)))
-    except (ValueError, IndexError, OverflowError, MemoryError, UnicodeDecodeError):
-        return False
-    return operations > 1
+        (length,) = struct.unpack(size, data[8:start])
+        header = ast.literal_eval(data[start : start + length].decode("latin-1").strip())
+        return np.dtype(header["descr"]).hasobject
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError):
+        return True
 
 
 def _archive_holds_pickle(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
+                return True
             return any(holds_pickle(archive.read(entry)) for entry in archive.infolist())
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
         return True  # an archive that cannot be looked into is not known to be free of pickle
+
+
+def _is_pickle_program(data: bytes) -> bool:
+    """Whether an unpickler would take bytes of the old, textual protocols, or would call something before it refuses them."""
+    seen: set[str] = set()
+    first = ""
+    try:
+        for operation, _, _ in pickletools.genops(io.BytesIO(data)):
+            first = first or operation.name
+            seen.add(operation.name)
+        return len(seen) > 1 and first != "POP"
+    except (ValueError, IndexError, OverflowError, MemoryError):
+        return {"GLOBAL", "REDUCE"} <= seen or ("MARK" in seen and not seen.isdisjoint({"INST", "OBJ"}))
 
 
 def batch_sizes(n: int) -> tuple[int, ...]:
@@ -101,7 +130,10 @@ def parity_measures(bundle: Bundle, runtime: Runtime, raw: Raw, reference: Mappi
 
 
 def _parity_at(bundle: Bundle, answered: dict[str, Array], wanted: dict[str, Array], *, where: dict[str, str]) -> tuple[Measure, ...]:
-    """Both measures at one batch size. A row that is not finite on either side counts as a differing answer, never as no answer."""
+    """Both measures at one batch size. A row that is not finite on either side counts as a differing answer, never as no answer.
+
+    An output with values above 1 is measured in units of its greatest: float32 has seven digits, whatever the user's unit is.
+    """
     n = len(next(iter(answered.values())))
     flat = [
         (np.asarray(answered[name], np.float64).reshape(n, -1), np.asarray(wanted[name], np.float64).reshape(n, -1)) for name in answered
@@ -109,17 +141,19 @@ def _parity_at(bundle: Bundle, answered: dict[str, Array], wanted: dict[str, Arr
     broken = np.zeros(n, dtype=bool)
     for ours, theirs in flat:
         broken |= ~(np.isfinite(ours) & np.isfinite(theirs)).all(axis=1)
+    gaps = np.zeros(n)
+    for ours, theirs in flat:
+        unit = max(1.0, float(np.abs(theirs[~broken]).max(initial=0.0)))
+        gaps[~broken] = np.maximum(gaps[~broken], np.abs(ours[~broken] - theirs[~broken]).max(axis=1, initial=0.0) / unit)
+    differ = gaps > PARITY_ATOL
     if bundle.labels:
         differ = class_probabilities(bundle, answered).argmax(axis=1) != class_probabilities(bundle, wanted).argmax(axis=1)
-    else:
-        differ = np.array([not all(np.allclose(ours[row], theirs[row], atol=1e-4, rtol=1e-4) for ours, theirs in flat) for row in range(n)])
     mismatches = count(
         "parity_argmax_mismatches", int((differ | broken).sum()), n=n, where=where, note="some are not finite" if broken.any() else ""
     )
     if broken.all():
         return (mismatches,)
-    gap = max(float(np.abs(ours[~broken] - theirs[~broken]).max(initial=0.0)) for ours, theirs in flat)
-    return (Measure(name="parity_max_abs_diff", value=gap, unit="1", n=n, where=where), mismatches)
+    return (Measure(name="parity_max_abs_diff", value=float(gaps.max()), unit="1", n=n, where=where), mismatches)
 
 
 def _answers(runtime: Runtime, raw: Raw, *, batch: int, upto: int) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 A view is a function of the record alone; it decides nothing and looks nothing up.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -121,7 +122,7 @@ def where_text(where: dict[str, str]) -> str:
 
 def number(value: float) -> str:
     """Four significant digits, whole numbers without a point, no exponent where people expect none; ``nan`` and ``inf`` by name."""
-    if value - value != 0:
+    if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"

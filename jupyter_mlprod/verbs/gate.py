@@ -26,7 +26,7 @@ from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 
 NOTEBOOK = ".ipynb"
-CELLS = "cells_not_ok"
+CELLS = EXECUTION.rules[0].measure
 MEASURED_AGAIN: tuple[Kind, ...] = ("scan", "integrity", "contract", "parity", "release")
 """Kinds that a gate measures itself; a stored record that claims to be the runner's is not needed for these, so it is not believed."""
 
@@ -193,7 +193,7 @@ def _execution(done: NotebookRun, made: _Made, *, subject: str, parameters: Mapp
     never = [f"{unrun} cell{'s' if unrun > 1 else ''} never ran"] if unrun else []
     stopped = [f"cell {stop} stopped on its own verdict"] if stop is not None else []
     note = "; ".join([*failed[:3], *never, *stopped])
-    measures = (count(CELLS, len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
+    measures = (count("cells_not_ok", len(bad), n=len(done.cells), note=note), count("cells", len(done.cells), n=len(done.cells)))
     context = {**ports.machine.context(), **{f"parameter {name}": value for name, value in parameters.items()}}
     evidence = Evidence(
         kind="execution", subject=subject, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context
