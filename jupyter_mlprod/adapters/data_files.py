@@ -5,8 +5,11 @@ A table is a mapping of column to array. A null string is None in an object arra
 """
 
 import io
+import tokenize
 import uuid
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,14 @@ import numpy as np
 from jupyter_mlprod.core.conformance import nulls
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import NULL, Array, Raw, with_nulls
+from jupyter_mlprod.core.subject import names_file
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
+TABLES = (".npz", ".csv", ".parquet")
+BROKEN = (
+    EOFError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy, pandas and pyarrow were seen to raise on files with a few bytes changed."""
 
 
 class DataFiles:
@@ -31,21 +40,31 @@ class DataFiles:
         MlprodError : ``bad-data`` when it is missing, truncated, pickled or of an unknown kind.
         """
         file = Path(path)
-        if not file.is_file():
+        if not names_file(path):
             raise MlprodError(Code.BAD_DATA, f"no data file {path!r}", hint=f"name a file that ends in {', '.join(KINDS)}")
         try:
             if file.suffix == ".npy":
-                return np.asarray(np.load(file, allow_pickle=False))
+                return _read_npy(file)
             if file.suffix == ".npz":
                 return _read_npz(file)
             if file.suffix in (".csv", ".parquet"):
                 return _read_table(file)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        except BROKEN as error:
             raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {_one_line(error)}") from None
         raise MlprodError(Code.BAD_DATA, f"{path} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
 
     def write(self, raw: Raw, path: Path) -> Path:
-        """Write a batch whole or not at all; the suffix chooses the format."""
+        """Write a batch whole or not at all; the suffix chooses the format.
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` when the suffix is none that can hold the batch, ``disk``.
+        """
+        kinds = TABLES if isinstance(raw, Mapping) else KINDS
+        if path.suffix not in kinds:
+            raise MlprodError(
+                Code.BAD_DATA, f"{path} is of no kind that can be written", hint=f"name a file that ends in {', '.join(kinds)}"
+            )
         temporary = path.with_name(f".{uuid.uuid4().hex[:8]}{path.suffix}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +91,16 @@ class DataFiles:
         return _array(value)
 
 
+def _read_npy(file: Path) -> Array:
+    with file.open("rb") as stream:
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
 def _read_npz(file: Path) -> Raw:
-    with np.load(file, allow_pickle=False) as archive:
+    archive = np.load(file, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError("it is no archive of arrays")
+    with archive:
         arrays = {name: archive[name] for name in archive.files}
     return with_nulls(arrays)
 
@@ -81,7 +108,15 @@ def _read_npz(file: Path) -> Raw:
 def _read_table(file: Path) -> Raw:
     import pandas as pd
 
-    frame = pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+    if file.suffix == ".parquet":
+        frame = pd.read_parquet(file)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            try:
+                frame = pd.read_csv(file, index_col=False)  # else a line with one value too many shifts every column
+            except pd.errors.ParserWarning:
+                raise ValueError("a line has more values than the head has names") from None
     return {str(name): _column(frame[name]) for name in frame.columns}
 
 
@@ -122,15 +157,13 @@ def _array(value: Any) -> Array:
 
 
 def _write(raw: Raw, path: Path) -> None:
-    if path.suffix == ".npy" and not isinstance(raw, Mapping):
-        np.save(path, raw, allow_pickle=False)
+    named = raw if isinstance(raw, Mapping) else {"array": raw}
+    if path.suffix == ".npy":
+        np.save(path, named["array"], allow_pickle=False)
     elif path.suffix == ".npz":
-        named = raw if isinstance(raw, Mapping) else {"array": raw}
         _write_npz(_storable(named), path)
-    elif path.suffix in (".csv", ".parquet"):
-        _write_table(raw, path)
     else:
-        raise MlprodError(Code.BAD_DATA, f"{path.name} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
+        _write_table(named, path)
 
 
 def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
@@ -154,10 +187,9 @@ def _write_npz(named: Mapping[str, Array], path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
 
 
-def _write_table(raw: Raw, path: Path) -> None:
+def _write_table(named: Mapping[str, Array], path: Path) -> None:
     import pandas as pd
 
-    named = raw if isinstance(raw, Mapping) else {"array": raw}
     flat: dict[str, Array] = {}
     for name, array in named.items():
         wide = array.reshape(len(array), -1)

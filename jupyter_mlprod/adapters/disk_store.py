@@ -7,6 +7,7 @@ written to a temporary name and renamed: a crash leaves either nothing or the wh
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from pathlib import Path
@@ -17,11 +18,14 @@ import msgspec
 from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.nouns import read_record
-from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes
+from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes, short
+from jupyter_mlprod.core.subject import NAME, NAME_RULE
 
 R = TypeVar("R", bound=Record)
 MAX_MANIFEST_BYTES = 16_000_000
 NO_SUBJECT = "none"
+LONGEST_SUBJECT = 200
+DIGEST_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -57,7 +61,7 @@ class DiskRecords:
         data = canonical(record)
         name = digest_bytes(data)
         subject = str(getattr(record, "subject", "") or NO_SUBJECT)
-        path = self._shelf(type(record)) / _hex(subject) / f"{_hex(name)}.json"
+        path = self._shelf(type(record)) / _place(subject) / f"{_hex(name)}.json"
         if not path.exists():
             write_whole(path, data)
         if self.journal is not None:
@@ -81,7 +85,7 @@ class DiskRecords:
         return read_record(found.read_bytes(), digest=digest)
 
     def about(self, kind: type[R], subject: str) -> tuple[R, ...]:
-        paths = sorted((self._shelf(kind) / _hex(subject)).glob("*.json"))
+        paths = sorted((self._shelf(kind) / _place(subject)).glob("*.json"))
         records = (read_record(path.read_bytes(), digest=DIGEST_PREFIX + path.stem) for path in paths if not path.name.startswith("."))
         return tuple(record for record in records if isinstance(record, kind))
 
@@ -103,6 +107,11 @@ def _schema(kind: type[Record]) -> str:
 
 def _hex(name: str) -> str:
     return name.removeprefix(DIGEST_PREFIX)
+
+
+def _place(subject: str) -> str:
+    """The folder of a subject's records; several subjects at once would be longer than a file name may be."""
+    return _hex(subject) if len(subject) <= LONGEST_SUBJECT else _hex(digest_bytes(subject.encode()))
 
 
 class DiskBundles:
@@ -149,6 +158,8 @@ class DiskBundles:
         bundle, faults = _manifest(folder)
         if bundle is None:
             return None, tuple(faults)
+        if DIGEST_NAME.fullmatch(folder.name) and _hex(digest(bundle)) != folder.name:
+            faults.append(f"{MANIFEST} is that of {short(digest(bundle))}, a bundle other than the folder's name says")
         named = {entry.path: entry for entry in bundle.files}
         present = set(_files(folder))
         faults += [f"{path} is missing" for path in named if path not in present]
@@ -196,6 +207,8 @@ def _manifest(folder: Path) -> tuple[Bundle | None, list[str]]:
         bundle = msgspec.json.decode(data, type=Bundle)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return None, [f"{MANIFEST} cannot be read: {error}"]
+    if not NAME.fullmatch(bundle.name):
+        return None, [f"{MANIFEST} says that the bundle is named {bundle.name[:80]!r}; a name may hold {NAME_RULE}"]
     faults = [] if canonical(bundle) == data else [f"{MANIFEST} is not in canonical form"]
     if any(entry.path.startswith("/") or ".." in entry.path.split("/") or "\\" in entry.path for entry in bundle.files):
         return None, [f"{MANIFEST} names a path outside the bundle"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.record import canonical, digest, short
+from jupyter_mlprod.core.record import canonical, digest, digest_bytes, short
 from jupyter_mlprod.core.release import Release
 
 WAIT_S = 10.0
@@ -39,6 +39,8 @@ GUARDS = (
 # Records are read as bytes: text that is not UTF-8 is then a bad record, not a failing database.
 HEAD = "SELECT seq, digest, CAST(record AS BLOB) FROM ledger WHERE name = ? ORDER BY seq DESC LIMIT 1"
 ALL = "SELECT CAST(record AS BLOB) FROM ledger WHERE ? IS NULL OR name = ? ORDER BY position"
+STORED = "SELECT digest, CAST(record AS BLOB) FROM ledger WHERE name = ?"
+HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ledger'"
 RETRY = "free space or rights, then run it again"
 RESTORE = "restore the file from a backup"
 
@@ -86,10 +88,20 @@ class SqlLedger:
         if not self.path.exists():
             return ()
         with self._open("rw") as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ledger'").fetchone():
+            if not connection.execute(HAS_TABLE).fetchone():
                 return ()
             rows = connection.execute(ALL, (name, name)).fetchall()
         return tuple(self._decoded(record) for (record,) in rows)
+
+    def edited(self, name: str) -> int:
+        """How many entries of a name are no longer the record that was written: the newest has no follower whose ``chain`` would tell."""
+        if not self.path.exists():
+            return 0
+        with self._open("rw") as connection:
+            if not connection.execute(HAS_TABLE).fetchone():
+                return 0
+            rows = connection.execute(STORED, (name,)).fetchall()
+        return sum(digest_bytes(record) != stored for stored, record in rows)
 
     @contextlib.contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:

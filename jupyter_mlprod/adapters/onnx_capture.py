@@ -5,18 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
-from jupyter_mlprod.core.answer import prepared_inputs
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.answer import prepared_inputs, preprocessed
+from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
 from jupyter_mlprod.core.raw import Raw, part, rows
 from jupyter_mlprod.core.remeasure import batch_sizes
+from jupyter_mlprod.core.subject import names_file
 
 NUMPY_TYPES = {
     "tensor(float)": np.float32,
@@ -35,7 +35,7 @@ class OnnxCapture:
 
     def capture(self, source: Any, example: Raw, preprocess: Callable[[Any], Any] | None) -> Path:
         file = Path(str(source))
-        if not file.is_file():
+        if not names_file(str(source)):
             raise MlprodError(Code.BAD_MODEL, f"no model file {str(source)!r}")
         try:
             model = onnx.load(str(file))
@@ -48,7 +48,7 @@ class OnnxCapture:
         reference = {}
         for batch in batch_sizes(rows(example)):
             raw = part(example, 0, batch)
-            prepared = prepared_inputs(raw if preprocess is None else preprocess(raw), list(kinds))
+            prepared = prepared_inputs(raw if preprocess is None else preprocessed(preprocess, raw, tell=True), list(kinds))
             try:
                 answers = session.run(None, {name: np.asarray(prepared[name], dtype=kind) for name, kind in kinds.items()})
             except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes without a public common base
@@ -56,10 +56,5 @@ class OnnxCapture:
                     Code.BAD_MODEL, f"{file.name} does not take {batch} prepared rows: {' '.join(str(error).split())[:200]}"
                 ) from None
             reference.update({f"{batch}/{name}": array for name, array in zip(outputs, answers, strict=True)})
-        folder = self.folder / uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True)
-        (folder / GRAPH_FILE).write_bytes(bare_bytes(model))
-        np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
         capture = Capture(original="onnx", versions={"onnx": onnx.__version__}, inputs=tuple(kinds), outputs=tuple(outputs))
-        (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
-        return folder
+        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=bare_bytes(model), reference=reference)

@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from jupyter_mlprod.core.answer import decide, prepared_inputs, serving_view
+from jupyter_mlprod.core.answer import decide, prepared_inputs, preprocessed, serving_view
 from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, PREPROCESS, Bundle
-from jupyter_mlprod.core.conformance import check_batch
+from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw, with_nulls
+from jupyter_mlprod.core.raw import Array, Raw, rows, with_nulls
 from jupyter_mlprod.core.source import load_function
 
 GRAPH_TYPES = {
@@ -74,22 +74,32 @@ class OnnxRuntime:
 
         Raises
         ------
-        MlprodError : ``contract-violation`` naming every field that breaks the contract; nothing is computed then.
+        MlprodError : ``contract-violation`` naming every field that breaks the contract; nothing is computed then. ``preprocess`` when
+            the preprocessing fails on these rows.
         """
-        result = check_batch(self.bundle.contract, raw)
-        if result.violations or not result.rows:
-            what = "; ".join(violation.what for violation in result.violations[:5]) or "the batch has no rows"
-            raise MlprodError(Code.CONTRACT, f"{what} (contract of {self.bundle.name})", hint="mlprod check shows every violation")
-        return decide(self.bundle, self.graph(self.prepare(raw)))
+        demand(self.bundle.contract, raw, name=self.bundle.name)
+        outputs = self.graph(self.prepare(raw))
+        odd = next((len(array) if array.ndim else 0 for array in outputs.values() if not array.ndim or len(array) != rows(raw)), None)
+        if odd is not None:
+            what = f"{rows(raw)} rows went in and {odd} answers came out"
+            raise MlprodError(Code.PREPROCESS, what, hint="the preprocessing may drop or add no row")
+        return decide(self.bundle, outputs)
 
     def prepare(self, raw: Raw) -> dict[str, Array]:
         """What the graph takes, from the raw batch, by the bundle's own preprocessing."""
         own = serving_view(self.bundle.contract, raw)
-        return prepared_inputs(own if self.function is None else self.function(own), list(self.inputs))
+        return prepared_inputs(own if self.function is None else preprocessed(self.function, own, tell=False), list(self.inputs))
 
     def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
-        feed: dict[str, Array] = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
-        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+        try:
+            feed: dict[str, Array] = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
+            answers = self.session.run(None, feed)
+        except Exception as error:
+            shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in prepared.items())
+            raise MlprodError(
+                Code.PREPROCESS, f"the graph does not take what was prepared: {shapes}", hint="try it on these rows"
+            ) from error
+        return dict(zip(self.outputs, answers, strict=True))
 
 
 def _answer_one_golden_row(folder: Path) -> None:

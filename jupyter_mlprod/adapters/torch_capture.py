@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 
-from jupyter_mlprod.core.answer import prepared_inputs
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.answer import prepared_inputs, preprocessed
+from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
@@ -58,7 +57,7 @@ class TorchCapture:
         names = input_names(module)
 
         def inputs_of(raw: Raw) -> Tensors:
-            prepared = raw if preprocess is None else preprocess(raw)
+            prepared = raw if preprocess is None else preprocessed(preprocess, raw, tell=True)
             wanted = names if not isinstance(prepared, Mapping) or preprocess is None else [name for name in names if name in prepared]
             return {name: _tensor(array) for name, array in prepared_inputs(prepared, wanted or names).items()}
 
@@ -71,13 +70,8 @@ class TorchCapture:
                 for name, array in _named_outputs(_call(module, inputs_of(part(example, 0, batch)))).items()
             }
         graph = _export(module, whole, outputs)
-        folder = self.folder / uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True)
-        (folder / GRAPH_FILE).write_bytes(graph)
-        np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
         capture = Capture(original="torch", versions={"torch": str(torch.__version__)}, inputs=tuple(whole), outputs=outputs)
-        (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
-        return folder
+        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference)
 
 
 def imported(spec: str) -> Any:
@@ -90,9 +84,9 @@ def imported(spec: str) -> Any:
         sys.path.insert(0, here)
     try:
         value = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {error}") from None
-    return value() if inspect.isfunction(value) else value
+        return value() if inspect.isfunction(value) else value
+    except (Exception, SystemExit) as error:
+        raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
 
 
 def input_names(module: "torch.nn.Module") -> list[str]:
@@ -108,7 +102,7 @@ def input_names(module: "torch.nn.Module") -> list[str]:
 def _call(module: "torch.nn.Module", inputs: Tensors) -> Any:
     try:
         return module(**inputs)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except Exception as error:
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
         raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {_one_line(error)}") from error
 
@@ -125,14 +119,19 @@ def _tensor(array: Array) -> "torch.Tensor":
 
 def _named_outputs(result: Any) -> dict[str, Array]:
     if isinstance(result, torch.Tensor):
-        return {"output": result.numpy()}
-    if isinstance(result, Mapping):
-        return {str(name): value.numpy() for name, value in result.items()}
+        return {"output": _numpy(result)}
+    if isinstance(result, Mapping) and all(isinstance(value, torch.Tensor) for value in result.values()):
+        return {str(name): _numpy(value) for name, value in result.items()}
     if isinstance(result, tuple | list) and all(isinstance(value, torch.Tensor) for value in result):
-        return {f"output_{index}": value.numpy() for index, value in enumerate(result)}
+        return {f"output_{index}": _numpy(value) for index, value in enumerate(result)}
     raise MlprodError(
         Code.BAD_MODEL, f"the module returns a {type(result).__name__}; tensors, a tuple or a dict of tensors can be exported"
     )
+
+
+def _numpy(tensor: "torch.Tensor") -> Array:
+    """The tensor's values; numpy has no bfloat16, and float32 holds it exactly."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def _export(module: "torch.nn.Module", inputs: Tensors, outputs: tuple[str, ...]) -> bytes:
@@ -173,6 +172,6 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]

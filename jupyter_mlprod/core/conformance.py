@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 
 KINDS = {"float": "fiu", "int": "iu", "bool": "b", "string": "UO"}
@@ -69,6 +70,19 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
         checks += 1
         found.append(Violation(field="", check="rows", rows=0, what=f"the inputs differ in rows: {', '.join(map(str, sorted(lengths)))}"))
     return Conformance(checks=checks, rows=max(lengths, default=0), violations=tuple(found))
+
+
+def demand(contract: Contract, raw: Raw, *, name: str) -> None:
+    """Refuse a batch that breaks the contract, or that has no rows.
+
+    Raises
+    ------
+    MlprodError : ``contract-violation`` naming every field that breaks it.
+    """
+    result = check_batch(contract, raw)
+    if result.violations or not result.rows:
+        what = "; ".join(violation.what for violation in result.violations[:5]) or "the batch has no rows"
+        raise MlprodError(Code.CONTRACT, f"{what} (contract of {name})", hint="mlprod check shows every violation")
 
 
 def _named(contract: Contract, raw: Raw) -> Mapping[str, Array]:

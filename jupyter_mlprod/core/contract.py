@@ -11,6 +11,9 @@ import msgspec
 
 from jupyter_mlprod.core.record import Record
 
+DTYPES = (
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+)  # fmt: skip
 ColumnType = Literal["float", "int", "bool", "string"]
 
 
@@ -24,6 +27,10 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="t
     high: float | None = None
     finite: bool = True
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"tensor {self.name!r} has dtype {self.dtype!r}; one of {', '.join(DTYPES)} is expected")
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="column", forbid_unknown_fields=True):

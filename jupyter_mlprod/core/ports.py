@@ -44,10 +44,12 @@ class Bundles(Protocol):
 
 
 class Ledger(Protocol):
-    """The append-only list of alias moves; ``append`` is a compare-and-set on the last entry of a name."""
+    """The append-only list of alias moves; ``append`` is a compare-and-set on the last entry of a name, and ``edited``
+    counts entries that are no longer what was appended."""
 
     def append(self, entry: Release, *, after: int) -> Release: ...
     def entries(self, name: str | None = None) -> tuple[Release, ...]: ...
+    def edited(self, name: str) -> int: ...
 
 
 class Registry(Protocol):

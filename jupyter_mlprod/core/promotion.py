@@ -69,8 +69,9 @@ def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: st
         return
     held = holder(ports.ledger.entries(name), CHAMPION)
     today = held.bundle if held else ""
-    records = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence) and record.kind == "release"]
-    if today not in {bundle, *(record.context.get("champion", "") for record in records)}:
+    looked_at = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence)]
+    by_runner = [record for record in looked_at if record.kind == "release" and record.taken_by == "runner"]
+    if today not in {bundle, *(record.context.get("champion", "") for record in by_runner)}:
         what = f"{short(bundle)} was not compared with today's champion {short(today)}"
         raise MlprodError(Code.NOT_PROVEN, what, hint="evaluate and gate it again")
 

@@ -7,6 +7,7 @@ notebook's word or as the runner's.
 import ast
 import io
 import pickletools
+import re
 import struct
 import zipfile
 import zlib
@@ -25,6 +26,9 @@ from jupyter_mlprod.core.raw import Array, Raw, part, rows
 
 PICKLE_HEADS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 NUMPY_HEAD = b"\x93NUMPY"
+IMPORTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
+"""What an unpickler imports: module and name."""
+
 MOST_UNPACKED = 1 << 30
 PARITY_ATOL = 1e-4
 MAX_NOTES = 5
@@ -79,7 +83,7 @@ def _array_holds_pickle(data: bytes) -> bool:
     try:
         (length,) = struct.unpack(size, data[8:start])
         header = ast.literal_eval(data[start : start + length].decode("latin-1").strip())
-        return np.dtype(header["descr"]).hasobject
+        return bool(np.dtype(header["descr"]).hasobject)
     except (struct.error, SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError):
         return True
 
@@ -99,12 +103,13 @@ def _is_pickle_program(data: bytes) -> bool:
     seen: set[str] = set()
     first = ""
     try:
-        for operation, _, _ in pickletools.genops(io.BytesIO(data)):
+        for operation, argument, _ in pickletools.genops(io.BytesIO(data)):
             first = first or operation.name
-            seen.add(operation.name)
+            if operation.name not in ("GLOBAL", "INST") or IMPORTED.fullmatch(str(argument)):
+                seen.add(operation.name)
         return len(seen) > 1 and first != "POP"
     except (ValueError, IndexError, OverflowError, MemoryError):
-        return {"GLOBAL", "REDUCE"} <= seen or ("MARK" in seen and not seen.isdisjoint({"INST", "OBJ"}))
+        return {"GLOBAL", "REDUCE"} <= seen or {"GLOBAL", "MARK", "OBJ"} <= seen or {"MARK", "INST"} <= seen
 
 
 def batch_sizes(n: int) -> tuple[int, ...]:

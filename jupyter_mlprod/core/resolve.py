@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
@@ -92,10 +93,28 @@ def _fetched(subject: Subject, ports: Ports) -> str:
 
 
 def _unknown(subject: Subject, ports: Ports) -> MlprodError:
-    names = sorted({bundle.name for _, bundle, _ in ports.bundles.all()})
-    written = {"alias": f"{subject.name}@{subject.rest}", "version": f"{subject.name}:{subject.rest}"}.get(subject.kind, subject.name)
-    known = f"this workspace has {', '.join(names[:8])}" if names else "this workspace has no bundle yet"
-    return MlprodError(Code.UNKNOWN_SUBJECT, f"nothing is known as {written!r}; {known}", hint="mlprod list")
+    names = _names(ports)
+    if subject.kind == "alias" and subject.name in names:
+        aliases = sorted({entry.alias for entry in ports.ledger.entries(subject.name)})
+        known = did_you_mean(subject.rest, aliases) or ", it has none yet"
+        return MlprodError(Code.UNKNOWN_SUBJECT, f"{subject.name} has no alias {subject.rest!r}{known}", hint="mlprod list")
+    known = did_you_mean(subject.name, names[:20]) if names else "; this workspace has no bundle yet"
+    return MlprodError(Code.UNKNOWN_SUBJECT, f"nothing is known as {subject.name!r}{known}", hint="mlprod list")
+
+
+def known_name(name: str, ports: Ports) -> None:
+    """Refuse a name that no bundle here has, saying which there are.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``.
+    """
+    if name not in _names(ports):
+        raise _unknown(Subject(kind="name", name=name), ports)
+
+
+def _names(ports: Ports) -> list[str]:
+    return sorted({bundle.name for _, bundle, _ in ports.bundles.all()} | {entry.name for entry in ports.ledger.entries()})
 
 
 def check_trust(found: Found, ports: Ports, *, trust: str) -> None:

@@ -10,6 +10,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 NAME_RULE = "letters, digits, '.', '_' and '-', at most 100"
+LONGEST_VERSION = 9
 DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
 
 
@@ -41,7 +42,7 @@ def parse_subject(text: str) -> Subject:
     if at and NAME.fullmatch(name) and NAME.fullmatch(alias):
         return Subject(kind="alias", name=name, rest=alias)
     name, colon, version = text.partition(":")
-    if colon and NAME.fullmatch(name) and version.isdecimal() and name != "sha256":
+    if colon and NAME.fullmatch(name) and version.isdecimal() and len(version) <= LONGEST_VERSION and name != "sha256":
         return Subject(kind="version", name=name, rest=version)
     if NAME.fullmatch(text):
         return Subject(kind="name", name=text)

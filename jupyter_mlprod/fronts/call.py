@@ -4,7 +4,8 @@ Command line and magic differ only in what a word may name: a file there, a vari
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -64,6 +65,20 @@ def _option(field: inspect.Field) -> Option:
     return Option(name=field.name, help=text, type=bare, required=field.required, default=default, **declared)
 
 
+def kind_of(verb: str, *, prefix: str = PROGRAM) -> type[Request]:
+    """The request of a verb.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` with the verb that was probably meant.
+    """
+    if verb not in REQUESTS:
+        from jupyter_mlprod.core.document import did_you_mean
+
+        raise MlprodError(Code.BAD_REQUEST, f"no verb {verb!r}{did_you_mean(verb, REQUESTS)}", hint=f"{prefix} --help")
+    return REQUESTS[verb]
+
+
 def help_of(kind: type[Request]) -> str:
     """First line of the docstring: what the verb does."""
     return (kind.__doc__ or "").strip().splitlines()[0]
@@ -78,7 +93,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser_of(verb: str, *, prefix: str = PROGRAM) -> argparse.ArgumentParser:
     """The parser of one verb; ``prefix`` is how the front is called (``mlprod`` or ``%mlprod``)."""
-    kind = REQUESTS[verb]
+    kind = kind_of(verb, prefix=prefix)
     parser = _Parser(
         prog=f"{prefix} {verb}",
         description=_paragraphs(kind.__doc__ or ""),
@@ -136,7 +151,10 @@ def parse(verb: str, words: Sequence[str], *, prefix: str = PROGRAM, resolve: Ca
     MlprodError : ``bad-request``; the message names the option.
     """
     parser = parser_of(verb, prefix=prefix)
-    values = vars(parser.parse_args(list(words)))
+    found, extra = parser.parse_known_intermixed_args(list(words))
+    if extra:
+        raise _unknown(extra, verb, prefix=prefix)
+    values = vars(found)
     values.pop("help", None)
     kind = REQUESTS[verb]
     options = {option.name: option for option in options_of(kind)}
@@ -155,6 +173,33 @@ def parse(verb: str, words: Sequence[str], *, prefix: str = PROGRAM, resolve: Ca
         return msgspec.convert({"verb": verb, **values}, kind, strict=False)
     except msgspec.ValidationError as error:
         raise MlprodError(Code.BAD_REQUEST, f"{prefix} {verb}: {error}", hint=f"{prefix} {verb} --help") from None
+
+
+def _unknown(extra: Sequence[str], verb: str, *, prefix: str) -> MlprodError:
+    """The refusal of words that the verb has no place for."""
+    from jupyter_mlprod.core.document import did_you_mean
+
+    option = next((word.partition("=")[0] for word in extra if word.startswith("-")), "")
+    written = [option.written for option in options_of(REQUESTS[verb]) if not option.positional]
+    what = f"has no option {option}{did_you_mean(option, written)}" if option else f"has no place for {extra[0]!r}"
+    return MlprodError(Code.BAD_REQUEST, f"{prefix} {verb} {what}", hint=f"{prefix} {verb} --help")
+
+
+@contextlib.contextmanager
+def naming_the_disk() -> Iterator[None]:
+    """Turn a failing disk that no adapter named (full, read-only, no rights) into a refusal worth a retry.
+
+    An OSError without an errno was raised by a library for a reason of its own, and stays what it is: a bug.
+    """
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        raise MlprodError(Code.DISK, what, hint="free space or rights, then run it again") from error
 
 
 def start_of(request: Request) -> Path:

@@ -1,5 +1,6 @@
 """The command line: ``mlprod VERB …``. Standard output carries the record and nothing else; all talk goes to standard error."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,28 +12,46 @@ from jupyter_mlprod.fronts import call
 
 CANCELLED = 130
 BROKEN_PIPE = 141
+HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command and return its exit status; what is neither a refusal nor a cancellation is a bug, and keeps its trace."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     words = [word for word in words if word != "--json"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        return _run(words, as_json=as_json)
+        with call.naming_the_disk():
+            status = _run(words, as_json=as_json)
+            sys.stdout.flush()
+        return status
     except MlprodError as error:
         _complain(error)
+        _settle_output()
         return error.code.status
     except KeyboardInterrupt:
         sys.stderr.write("cancelled\n")
         return CANCELLED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _settle_output()
         return BROKEN_PIPE
 
 
+def _settle_output() -> None:
+    """Let go of output that nobody takes, else the interpreter would try again at its end and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(words: list[str], *, as_json: bool) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if not words or words[0] in HELP:
         sys.stdout.write(call.usage() + "\n\n--json prints exactly one record on standard output.\n")
         return 0 if words else 2
     if words[0] == "--version":
@@ -41,38 +60,41 @@ def _run(words: list[str], *, as_json: bool) -> int:
         sys.stdout.write(f"mlprod {version('jupyter-mlprod')}\n")
         return 0
     verb, rest = words[0], words[1:]
-    if verb not in REQUESTS:
-        from jupyter_mlprod.core.document import did_you_mean
-        from jupyter_mlprod.core.errors import Code
-
-        raise MlprodError(Code.BAD_REQUEST, f"no verb {verb!r}{did_you_mean(verb, REQUESTS)}", hint="mlprod --help")
-    if "--help" in rest or "-h" in rest:
+    if set(HELP) & set(rest):
         sys.stdout.write(call.parser_of(verb).format_help())
         return 0
     return _carry_out(verb, rest, as_json=as_json)
 
 
 def _carry_out(verb: str, rest: list[str], *, as_json: bool) -> int:
-    request = call.parse(verb, rest, resolve=_ask if verb == "init" and sys.stdin.isatty() and sys.stdout.isatty() else None)
+    asks = verb == "init" and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    request = call.parse(verb, rest, resolve=_ask if asks else None)
     from jupyter_mlprod.core.verdict import exit_status
     from jupyter_mlprod.fronts import display
     from jupyter_mlprod.workspace import open_workspace
 
     workspace = open_workspace(call.start_of(request), taken_by="runner", progress=_bar, tell=_tell)
     record = workspace.run(request)
-    text = display.as_json(record) if as_json else display.as_text(record, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    text = display.as_json(record) if as_json else display.as_text(record, color=_wants_color())
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()
     return exit_status(record)
 
 
+def _wants_color() -> bool:
+    """On a terminal that can show them, unless https://no-color.org is asked for."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _ask(values: dict[str, Any]) -> None:
-    """Ask on a terminal for what was not given; Enter keeps the default."""
+    """Ask on a terminal for what was not given; Enter keeps the default, and the end of the input cancels."""
     for option in call.options_of(REQUESTS["init"]):
         if option.name in values or option.positional:
             continue
         choices = f" ({'/'.join(option.choices)})" if option.choices else ""
-        answer = input(f"{option.help}{choices} [{option.default}]: ").strip()
+        try:
+            answer = input(f"{option.help}{choices} [{option.default}]: ").strip()
+        except EOFError:
+            raise KeyboardInterrupt from None
         if answer:
             values[option.name] = answer
 
@@ -89,8 +111,11 @@ def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:
 
 
 def _complain(error: MlprodError) -> None:
+    """The refusal on standard error; a name in it may be hostile."""
+    from jupyter_mlprod.fronts.view import clean
+
     lines = error.message.splitlines() or [""]
-    sys.stderr.write(f"{error.code.label}: {lines[0]}\n")
-    sys.stderr.writelines(f"  {line}\n" for line in lines[1:])
+    sys.stderr.write(f"{error.code.label}: {clean(lines[0])}\n")
+    sys.stderr.writelines(f"  {clean(line)}\n" for line in lines[1:])
     if error.hint:
-        sys.stderr.write(f"hint: {error.hint}\n")
+        sys.stderr.write(f"hint: {clean(error.hint)}\n")

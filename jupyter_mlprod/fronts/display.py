@@ -9,12 +9,12 @@ import unicodedata
 import msgspec
 
 from jupyter_mlprod.core.record import Record, with_digest
-from jupyter_mlprod.fronts.view import Table, limit_text, number, value_text, view_of, where_text
+from jupyter_mlprod.fronts import markup
+from jupyter_mlprod.fronts.view import MARKS, Table, clean, limit_text, number, value_text, view_of, where_text
 
 __all__ = ["MARKS", "as_html", "as_json", "as_text", "clean", "limit_text", "number", "value_text", "where_text"]
 
 COLORS = {"pass": "32", "fail": "31", "inconclusive": "33", "missing": "33"}
-MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
 WIDEST = 90
 
 
@@ -26,8 +26,6 @@ def as_json(record: Record) -> str:
 
 def as_html(record: Record) -> str:
     """Static HTML, readable in a light and a dark theme."""
-    from jupyter_mlprod.fronts import markup
-
     return markup.page(view_of(record))
 
 
@@ -41,20 +39,8 @@ def as_text(record: Record, *, color: bool = False) -> str:
     return "\n".join(parts)
 
 
-def clean(text: str) -> str:
-    """Text without control and direction characters, which could redraw a terminal or turn a name around; on one line."""
-    return "".join(" " if character in LINE_ENDS else character for character in text if character in LINE_ENDS or _harmless(character))
-
-
-LINE_ENDS = "\n\r\t\v\f\x85\u2028\u2029"
-
-
-def _harmless(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-
-
 def _text_table(table: Table, *, color: bool) -> str:
-    outcomes = [finding.outcome for finding in table.findings] or [""] * len(table.rows)
+    outcomes: list[str] = [finding.outcome for finding in table.findings] or [""] * len(table.rows)
     rows = [(MARKS[outcome], *row[1:]) if outcome else row for outcome, row in zip(outcomes, table.rows, strict=True)]
     cells = [[_cut(clean(cell)) for cell in row] for row in rows]
     heads = [clean(column) for column in table.columns]
@@ -70,9 +56,7 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 def _width(text: str) -> int:
     """Columns of a terminal: a wide East Asian character takes two, a combining mark none."""
-    return sum(
-        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in ("W", "F")) for character in text
-    )
+    return sum(0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in ("W", "F")) for character in text)
 
 
 def _cut(cell: str) -> str:

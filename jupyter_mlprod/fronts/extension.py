@@ -3,25 +3,32 @@
 from typing import TYPE_CHECKING
 
 from jupyter_mlprod.fronts import complete
-from jupyter_mlprod.fronts.magics import MlprodMagics, show_records
+from jupyter_mlprod.fronts.magics import MlprodMagics, forget_records, show_records
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
 def load(shell: "InteractiveShell") -> None:
-    """Register the magic once, however often the extension is loaded."""
-    if "mlprod" in shell.magics_manager.magics["line"]:
+    """Register magic, help, completion and display once, however often the extension is loaded."""
+    if MlprodMagics.__name__ in shell.magics_manager.registry:
         return
     shell.register_magics(MlprodMagics(shell))
+    shell.input_transformer_manager.token_transformers.append(complete.VerbHelp)
     show_records(shell)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(complete.matcher_for(shell))
 
 
 def unload(shell: "InteractiveShell") -> None:
+    """Take back what `load` registered; nothing happens when it is not loaded."""
+    magics = shell.magics_manager.registry.pop(MlprodMagics.__name__, None)
+    if magics is None:
+        return
+    shell.configurables.remove(magics)
     shell.magics_manager.magics["line"].pop("mlprod", None)
+    shell.input_transformer_manager.token_transformers.remove(complete.VerbHelp)
+    forget_records(shell)
     if shell.Completer is not None:
-        shell.Completer.custom_matchers[:] = [
-            m for m in shell.Completer.custom_matchers if getattr(m, "__module__", "") != complete.__name__
-        ]
+        matchers = shell.Completer.custom_matchers
+        matchers[:] = [matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != complete.IDENTIFIER]

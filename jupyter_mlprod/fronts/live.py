@@ -1,11 +1,14 @@
 """What a magic takes from the kernel: each live word becomes a file, so that the request is the one that a command line would send.
 
-A word that is an existing file stays a file; anything else is an expression of the notebook.
+A word that is an existing file stays a file; anything else is an expression of the notebook, and one that comes to the name of a file
+means that file. Expressions see a copy of the notebook's names, so that none can change them.
 """
 
+import ast
 import hashlib
-import uuid
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,13 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.source import load_function, standalone
+from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace
+
+IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
+EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
+"""What labels are written as when they are not the words themselves."""
 
 
 class Live:
@@ -26,26 +34,30 @@ class Live:
         self.names = names
         self.workspace = workspace
         self.folder = workspace.scratch / "live"
+        self.functions: dict[str, Callable[[Any], Any]] = {}
 
     def capture(self, verb: str, values: dict[str, Any]) -> None:
-        """Replace every live word of ``values`` by the file that it became."""
-        options = [option for option in call.options_of(REQUESTS[verb]) if option.live and values.get(option.name)]
-        module = None
-        for option in options:
-            word = str(values[option.name])
-            if option.live == "model":
-                module = (option.name, word)
-            elif option.live == "columns":
-                values[option.name] = self._columns(word, values)
-            elif not self._is_file(word, option.live):
-                values[option.name] = {"array": self._array, "code": self._code, "labels": self._labels, "text": self._text}[option.live](
-                    word
-                )
-        if module is not None:
-            values[module[0]] = self._model(module[1], values)
+        """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others."""
+        kinds = {option.name: option.live for option in call.options_of(REQUESTS[verb]) if option.live and values.get(option.name)}
+        for name, live in sorted(kinds.items(), key=lambda item: (item[1] == "model", item[1] == "columns")):
+            word = str(values[name])
+            if not names_file(word):
+                values[name] = self._captured(word, live, values)
 
-    def _is_file(self, word: str, live: str) -> bool:
-        return Path(word.rpartition(":")[0] if live == "code" else word).is_file()
+    def _captured(self, word: str, live: str, values: Mapping[str, Any]) -> str:
+        match live:
+            case "array":
+                return self._array(word)
+            case "code":
+                return self._code(word)
+            case "columns":
+                return self._columns(word, values)
+            case "labels":
+                return self._labels(word)
+            case "text":
+                return self._text(word)
+            case _:
+                return self._model(word, values)
 
     def value(self, word: str) -> Any:
         """What an expression of the notebook comes to.
@@ -57,75 +69,100 @@ class Live:
         try:
             return eval(word, dict(self.names))  # noqa: S307  the user's own expression, in the user's own kernel
         except Exception as error:  # noqa: BLE001  whatever the expression raises is reported
-            reason = f"{type(error).__name__}: {error}"
-            raise MlprodError(Code.BAD_REQUEST, f"{word!r} is neither a file nor an expression of this notebook ({reason})") from None
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str) -> str:
-        return self._written(self.workspace.data.from_live(self.value(word)))
+        value = self.value(word)
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value))
 
     def _written(self, raw: Raw) -> str:
         """A batch as a file named by its content, written once."""
         suffix = ".npz" if isinstance(raw, Mapping) else ".npy"
-        name = raw_digest(raw).removeprefix("sha256:")[:24]
-        path = self.folder / f"{name}{suffix}"
+        path = self.folder / f"{raw_digest(raw).removeprefix('sha256:')[:24]}{suffix}"
         if not path.exists():
             self.workspace.data.write(raw, path)
         return str(path)
 
     def _columns(self, word: str, values: Mapping[str, Any]) -> str:
         """Columns of the data stay names; other words are arrays of the notebook, gathered into one file."""
-        if Path(word).is_file():
-            return word
-        data = self.workspace.data.read(values["data"]) if Path(str(values.get("data", ""))).is_file() else {}
+        file = str(values.get("data", ""))
+        data = self.workspace.data.read(file) if names_file(file) else None
+        columns: Mapping[str, Array] = data if isinstance(data, Mapping) else {}
         words = [part.strip() for part in word.split(",")] if "(" not in word and "[" not in word else [word]
-        if isinstance(data, Mapping) and all(part in data for part in words):
+        if all(part in columns for part in words):
             return word
         arrays: dict[str, Array] = {}
         for part in words:
-            known = isinstance(data, Mapping) and part in data
-            found = data[part] if known and isinstance(data, Mapping) else self.workspace.data.from_live(self.value(part))
+            value = columns[part] if part in columns else self.value(part)
+            if file := _named_file(value, part):
+                return file
+            found = self.workspace.data.from_live(value)
             arrays.update({str(k): v for k, v in found.items()} if isinstance(found, Mapping) else {part: np.asarray(found)})
         return self._written(arrays)
 
     def _code(self, word: str) -> str:
+        file, _, name = word.rpartition(":")
+        if names_file(file) and name.isidentifier():
+            return word
         function = self.value(word)
-        source = standalone(function)
-        path = self._text_file(source, ".py")
-        return f"{path}:{function.__name__}"
+        path = f"{self._text_file(standalone(function), '.py')}:{function.__name__}"
+        self.functions[path] = function
+        return path
 
     def _labels(self, word: str) -> str:
-        """A list of the notebook, else the comma-separated words themselves."""
-        if word in self.names or not all(part.strip().isidentifier() or part.strip().isdecimal() for part in word.split(",")):
-            value = self.value(word)
-            return ",".join(str(label) for label in (value.tolist() if hasattr(value, "tolist") else value))
-        return word
+        """The comma-separated words themselves, unless they are a variable or an expression of the notebook."""
+        if word not in self.names and not _is_expression(word):
+            return word
+        value = self.value(word)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Mapping) or not isinstance(value, Iterable):
+            what = f"{word!r} is a {type(value).__name__}; class names are a list, in the order of the scores"
+            raise MlprodError(Code.BAD_REQUEST, what)
+        labels = [str(label) for label in (value.tolist() if hasattr(value, "tolist") else value)]
+        bad = next((label for label in labels if {",", "\n"} & set(label) or label != label.strip() or not label), None)
+        if bad is not None:
+            raise MlprodError(Code.BAD_REQUEST, f"the label {bad[:80]!r} is empty, holds a comma or a line's end, or has blanks around it")
+        return ",".join(labels)
 
     def _text(self, word: str) -> str:
         value = self.value(word)
-        if not isinstance(value, str):
+        if not isinstance(value, str | os.PathLike):
             raise MlprodError(Code.BAD_REQUEST, f"{word!r} is a {type(value).__name__}; a string of TOML or a file is wanted")
-        return self._text_file(value, ".toml")
+        return str(value) if names_file(str(value)) else self._text_file(str(value), ".toml")
 
     def _text_file(self, text: str, suffix: str) -> str:
         path = self.folder / (hashlib.sha256(text.encode()).hexdigest()[:24] + suffix)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{uuid.uuid4().hex[:8]}")
-            temporary.write_text(text, "utf-8")
-            temporary.replace(path)
+            self.workspace.write_text(path, text)
         return str(path)
 
     def _model(self, word: str, values: Mapping[str, Any]) -> str:
         """A live module becomes a capture; the original answers with the notebook's own function, not with the text made of it."""
-        if Path(word).exists() or (":" in word and word not in self.names):
+        if word not in self.names and (IMPORT_PATH.fullmatch(word) or Path(word).is_dir()):
             return word
         model = self.value(word)
+        if isinstance(model, str | os.PathLike):
+            return str(model)
         example = self.workspace.data.read(values["example"])
-        file, _, name = str(values.get("preprocess", "")).rpartition(":")
-        if not file:
-            function = None
-        elif name in self.names and callable(self.names[name]):
-            function = self.names[name]
-        else:
-            function = load_function(Path(file).read_text("utf-8"), name)
+        spec = str(values.get("preprocess", ""))
+        file, _, name = spec.rpartition(":")
+        function = self.functions.get(spec) or (load_function(Path(file).read_text("utf-8"), name) if file else None)
         return str(self.workspace.models.capture(model, example, function))
+
+
+def _named_file(value: Any, word: str) -> str:
+    """The file that a value of the notebook names, such as ``DATA / "x.npy"``; empty when the value is no name."""
+    if not isinstance(value, str | os.PathLike):
+        return ""
+    if not names_file(str(value)):
+        raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is {str(value)[:200]!r}, and no such file exists")
+    return str(value)
+
+
+def _is_expression(word: str) -> bool:
+    try:
+        return isinstance(ast.parse(word, mode="eval").body, EXPRESSIONS)
+    except (SyntaxError, ValueError):
+        return False

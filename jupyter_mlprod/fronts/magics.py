@@ -4,14 +4,14 @@ Loading this extension imports nothing heavy; IPython's own `UsageError` (never 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
 
-from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.requests import REQUESTS, Request
+from jupyter_mlprod.core.errors import MlprodError
+from jupyter_mlprod.core.requests import Request
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.fronts.words import split_words
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from jupyter_mlprod.workspace import Workspace
 
 PREFIX = "%mlprod"
+HELP = ("-h", "--help", "?")
+NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
+         "release.Release", "verdict.Verdict")  # fmt: skip
 
 
 @magics_class
@@ -36,27 +39,27 @@ class MlprodMagics(Magics):
     @line_magic
     def mlprod(self, line: str, local_ns: dict[str, Any] | None = None) -> "Record | None":
         """Package, measure, gate and promote a model: ``%mlprod VERB …``; ``%mlprod VERB?`` or ``%mlprod VERB --help`` shows a verb."""
+        assert self.shell is not None
         try:
-            return self._run(line, {**self.shell.user_ns, **(local_ns or {})})
+            with call.naming_the_disk():
+                return self._run(line, {**self.shell.user_ns, **(local_ns or {})})
         except MlprodError as error:
             raise UsageError(one_line(error)) from None
 
     def _run(self, line: str, names: dict[str, Any]) -> "Record | None":
         words = split_words(line)
-        if not words or words[0] in ("--help", "-h", "help", "?"):
+        if words[:1] == ["help"]:
+            words = [*words[1:], "--help"]
+        if not words or words[0] in HELP:
             print(call.usage(PREFIX))  # noqa: T201  help is what was asked for
             return None
-        verb, rest = words[0].rstrip("?"), words[1:]
-        if verb not in REQUESTS:
-            from jupyter_mlprod.core.document import did_you_mean
-
-            raise MlprodError(Code.BAD_REQUEST, f"no verb {verb!r}{did_you_mean(verb, REQUESTS)}", hint=f"{PREFIX} --help")
-        if words[0].endswith("?") or {"--help", "-h", "?"} & set(rest):
-            print(call.parser_of(verb, prefix=PREFIX).format_help())  # noqa: T201  help is what was asked for
+        if set(HELP) & set(words[1:]):
+            print(call.parser_of(words[0], prefix=PREFIX).format_help())  # noqa: T201  help is what was asked for
             return None
-        return self._carry_out(verb, rest, names)
+        return self._carry_out(words[0], words[1:], names)
 
     def _carry_out(self, verb: str, rest: list[str], names: dict[str, Any]) -> "Record":
+        call.kind_of(verb, prefix=PREFIX)
         from jupyter_mlprod.fronts.live import Live
 
         workspace = self.workspace()
@@ -77,7 +80,7 @@ class MlprodMagics(Magics):
             raise UsageError(f"the verdict is {record.outcome}, so the notebook stops here")
 
     def workspace(self) -> "Workspace":
-        """The workspace around the notebook's folder, opened anew when the kernel changes folder or mlprod.toml changes."""
+        """The workspace around the notebook's folder, opened anew each time: the kernel may have moved, mlprod.toml may have changed."""
         from jupyter_mlprod.workspace import open_workspace
 
         session = self.opened.session if self.opened else {}
@@ -86,7 +89,7 @@ class MlprodMagics(Magics):
         return self.opened
 
 
-def _bar(what: str, items: Any) -> Any:
+def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:
     """A bar under the cell for work over two seconds; none inside a gate run, whose notebook is a record."""
     from tqdm import tqdm
 
@@ -94,28 +97,27 @@ def _bar(what: str, items: Any) -> Any:
 
 
 def one_line(error: MlprodError) -> str:
-    """A refusal as UsageError shows it."""
-    hint = f" (hint: {error.hint})" if error.hint else ""
-    return f"{error.code.label}: {error.message}{hint}"
+    """A refusal as UsageError shows it; a name in it may be hostile."""
+    from jupyter_mlprod.fronts.view import clean
+
+    return "\n".join(map(clean, str(error).splitlines()))
 
 
 def show_records(shell: "InteractiveShell") -> None:
     """Teach the shell to show every record as text and HTML; imported modules are read when the first record is shown."""
-    formatters: dict[str, Callable[..., str]] = {"text/html": _html, "text/plain": _text}
-    for kind, render in formatters.items():
-        formatter = shell.display_formatter.formatters[kind]
-        for noun in (
-            "bundle.Bundle",
-            "contract.Contract",
-            "evidence.Evidence",
-            "listing.Listing",
-            "notebook.Notebook",
-            "policy.Policy",
-            "release.Release",
-            "verdict.Verdict",
-        ):
+    assert shell.display_formatter is not None
+    for kind, render in (("text/html", _html), ("text/plain", _text)):
+        for noun in NOUNS:
             module, name = noun.split(".")
-            formatter.for_type_by_name(f"jupyter_mlprod.core.{module}", name, render)
+            shell.display_formatter.formatters[kind].for_type_by_name(f"jupyter_mlprod.core.{module}", name, render)
+
+
+def forget_records(shell: "InteractiveShell") -> None:
+    """Undo `show_records`."""
+    assert shell.display_formatter is not None
+    for kind in ("text/html", "text/plain"):
+        for noun in NOUNS:
+            shell.display_formatter.formatters[kind].pop(f"jupyter_mlprod.core.{noun}", None)
 
 
 def _html(record: "Record") -> str:
@@ -124,8 +126,7 @@ def _html(record: "Record") -> str:
     return display.as_html(record)
 
 
-def _text(record: "Record", printer: Any, cycle: bool) -> str:  # noqa: ARG001  IPython's signature
+def _text(record: "Record", printer: Any, cycle: bool) -> None:  # noqa: ARG001  IPython's signature
     from jupyter_mlprod.fronts import display
 
     printer.text(display.as_text(record))
-    return ""

@@ -4,6 +4,7 @@ A view is a function of the record alone; it decides nothing and looks nothing u
 """
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ HIDDEN = {"bin_accuracy"}
 """Measures that are points of a plot: in the record and in its JSON, left out of the table."""
 
 ABOUT_RUNS = {"cells_not_ok"}
+MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
+LINE_ENDS = "\n\r\t\v\f\x85\u2028\u2029"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +97,7 @@ def _finding_row(finding: Finding) -> tuple[str, ...]:
         _rule_name(rule, measured.where if measured is not None else rule.where),
         limit_text(rule),
         value_text(measured) if measured else "",
-        str(measured.n) if measured else "",
+        f"{measured.n:,}" if measured else "",
         finding.taken_by or "",
         finding.reason,
     )
@@ -134,9 +137,8 @@ def _unit(unit: str) -> str:
 
 
 def _evidence(evidence: Evidence) -> View:
-    view = View(
-        title=f"{evidence.kind} of {_subject(evidence.subject)}, taken by the {evidence.taken_by}, {evidence.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    taken = f"taken by the {evidence.taken_by}, {evidence.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    view = View(title=f"{evidence.kind} of {_subject(evidence.subject)}, {taken}")
     shown = [measure for measure in evidence.measures if measure.name not in HIDDEN]
     rows = [(m.name, where_text(m.where), value_text(m), f"{m.n:,}", m.note) for m in shown]
     view.table(("measure", "where", "value", "n", "remark"), rows, numeric=("value", "n"))
@@ -232,6 +234,15 @@ def _cell_text(cell: Cell) -> str:
     if cell is None:
         return ""
     return number(cell) if isinstance(cell, float) else str(cell)
+
+
+def clean(text: str) -> str:
+    """Text without control and direction characters, which could redraw a terminal or turn a name around; on one line."""
+    return "".join(" " if character in LINE_ENDS else character for character in text if character in LINE_ENDS or _harmless(character))
+
+
+def _harmless(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
 VIEWS: dict[type[Record], Callable[[Any], View]] = {

@@ -1,4 +1,8 @@
-"""A magic's line as words. Blanks inside brackets or quotes do not split, so ``--example X[:8, 0]`` and ``--why "too slow"`` are one word each."""
+"""A magic's line as words.
+
+Blanks inside brackets or quotes do not split, so ``X[:8, 0]`` and ``"too slow"`` are one word each. There are no escapes: a backslash is
+a backslash, as Windows paths want it, and a word with both kinds of quotes must be an expression.
+"""
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 
@@ -38,5 +42,9 @@ def split_words(line: str) -> list[str]:
 
 
 def _unquoted(word: str) -> str:
+    """The word without the quotes around the whole of it, or around the whole value of an ``--option=value``."""
+    option, equals, value = word.partition("=")
+    if equals and option.startswith("-"):
+        return f"{option}={_unquoted(value)}"
     whole = len(word) > 1 and word[0] in "\"'" and word.endswith(word[0]) and word[0] not in word[1:-1]
     return word[1:-1] if whole else word

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jupyter_mlprod.core.answer import class_probabilities, scores_of
 from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
@@ -19,6 +20,7 @@ from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.requests.evaluate import Evaluate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.uncertainty import paired_delta
 
 CHUNK = 256
@@ -47,6 +49,8 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
                 Code.BAD_DATA,
                 f"the target has dtype {target.dtype} and {len(target)} rows; a bundle without labels needs two or more numbers",
             )
+        if scores.shape[1] != 1:
+            raise MlprodError(Code.BAD_REQUEST, f"{found.bundle.name} gives {scores.shape[1]} values a row, and a target is one")
         measures = regression(scores[:, 0], target.astype(np.float64), groups=groups)
     evidence = Evidence(
         kind="quality", subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context
@@ -57,6 +61,7 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
 
 def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
     """(n, classes) probabilities, or (n, values) for a bundle without labels."""
+    demand(found.bundle.contract, raw, name=found.bundle.name)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=threads)
     pieces = []
     for start in ports.progress("evaluate", range(0, rows(raw), CHUNK)):
@@ -91,6 +96,9 @@ def _against_champion(found: Found, scores: Floats, truth: Ints, raw: Raw, ports
             raise
         context["champion_refused"] = error.message
         return ()
+    if not champion.bundle.labels:
+        context["champion_refused"] = "it has no labels"
+        return ()
     names = np.array(champion.bundle.labels)
     champion_right = names[theirs.argmax(axis=1)] == np.array(found.bundle.labels)[truth]
     return (measure("accuracy_delta", paired_delta(right, champion_right), n=len(right), method="bonett-price"),)
@@ -100,7 +108,7 @@ def _values(spec: str, raw: Raw, ports: Ports) -> Array:
     """One value a row: a column of the data, or a file with a single array."""
     if isinstance(raw, Mapping) and spec in raw:
         return raw[spec]
-    if not Path(spec).is_file():
+    if not names_file(spec):
         columns = f"; the data has {', '.join(list(raw)[:10])}" if isinstance(raw, Mapping) else ""
         raise MlprodError(Code.BAD_DATA, f"{spec!r} is neither a file nor a column of the data{columns}")
     values = ports.data.read(spec)
@@ -114,19 +122,18 @@ def _values(spec: str, raw: Raw, ports: Ports) -> Array:
 
 
 def _classes(target: Array, bundle: Bundle) -> Ints:
-    """Class indexes of a target given as indexes or as labels.
+    """Class indexes of a target given as labels or, where its numbers are not all labels, as indexes.
 
     Raises
     ------
     MlprodError : ``bad-data`` when some value is no class of the bundle.
     """
-    if target.dtype.kind in "iub":
+    position = {label: index for index, label in enumerate(bundle.labels)}
+    indexes = np.array([position.get(str(value), -1) for value in target.tolist()], dtype=np.int64)
+    bad = indexes < 0
+    if bad.any() and target.dtype.kind in "iub":
         indexes = target.astype(np.int64)
         bad = (indexes < 0) | (indexes >= len(bundle.labels))
-    else:
-        position = {label: index for index, label in enumerate(bundle.labels)}
-        indexes = np.array([position.get(str(value), -1) for value in target], dtype=np.int64)
-        bad = indexes < 0
     if bad.any():
         what = f"{int(bad.sum())} of {len(bad)} target values are no class of {bundle.name}, first at row {int(np.flatnonzero(bad)[0])}"
         raise MlprodError(Code.BAD_DATA, what, hint=f"give an index below {len(bundle.labels)} or one of {', '.join(bundle.labels[:10])}")
@@ -137,7 +144,7 @@ def _groups(spec: str, raw: Raw, ports: Ports) -> dict[str, NDArray[np.str_]]:
     """Slice columns as text: a file of columns, or names of the data's columns."""
     if not spec:
         return {}
-    if Path(spec).is_file():
+    if names_file(spec):
         read = ports.data.read(spec)
         columns = dict(read) if isinstance(read, Mapping) else {Path(spec).stem: read}
     else:

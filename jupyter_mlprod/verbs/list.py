@@ -5,11 +5,14 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.release import holder
 from jupyter_mlprod.core.requests.list import List
+from jupyter_mlprod.core.resolve import known_name
 from jupyter_mlprod.core.verdict import Verdict
 
 
 def run(request: List, ports: Ports) -> Listing:
     """One row a bundle: name, digest, version, aliases, newest verdict, when and by whom it was packaged."""
+    if request.name:
+        known_name(request.name, ports)
     found = [item for item in ports.bundles.all() if request.name in ("", item[1].name)]
     rows = []
     for name, bundle, origin in sorted(found, key=lambda item: item[2].created_at, reverse=True):

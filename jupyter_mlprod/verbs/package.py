@@ -15,7 +15,7 @@ import numpy as np
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, PREPROCESS, REQUIREMENTS, Bundle, Scores
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
 from jupyter_mlprod.core.conformance import check_batch, nulls
-from jupyter_mlprod.core.contract import Column, ColumnType, Contract, ContractEdit, Tensor, edited
+from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, ContractEdit, Tensor, edited
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
@@ -26,8 +26,8 @@ from jupyter_mlprod.core.raw import Array, Raw, raw_digest, rows
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
-from jupyter_mlprod.core.source import load_function
-from jupyter_mlprod.core.subject import check_name
+from jupyter_mlprod.core.source import check_imports, load_function
+from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
 
 TENSOR = "input"
@@ -47,12 +47,22 @@ def run(request: Package, ports: Ports) -> Bundle:
     if rows(example) < 2:
         raise MlprodError(Code.BAD_DATA, f"the example has {rows(example)} rows; two or more are needed to let the batch size vary")
     code, function = _preprocess(request.preprocess)
+    labels = _labels(request.labels)
     folder = _capture(request, example, ports, code=code, function=function)
+    try:
+        return _from_capture(request, ports, folder=folder, example=example, labels=labels, code=code, function=function)
+    finally:
+        if folder.resolve().is_relative_to(ports.scratch.resolve()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _from_capture(
+    request: Package, ports: Ports, *, folder: Path, example: Raw, labels: tuple[str, ...], code: str, function: str
+) -> Bundle:
     capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
     contract = _contract(request, example, capture, reference)
-    labels = tuple(label.strip() for label in _text(request.labels).split(",")) if request.labels else ()
     bundle = Bundle(
         name=request.name,
         contract=contract,
@@ -87,22 +97,16 @@ def _prove_and_keep(
         raise MlprodError(Code.DISK, f"the bundle could not be staged in {staging}: {error.strerror or error}") from error
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
+    golden = runtime.graph(runtime.prepare(example))
     ports.data.write(named, staging / GOLDEN_INPUTS)
-    ports.data.write(runtime.graph(runtime.prepare(example)), staging / GOLDEN_ANSWERS)
+    ports.data.write(golden, staging / GOLDEN_ANSWERS)
     parity = Evidence(
         kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
         context={**ports.runtimes.context(), **ports.machine.context()},
     )  # fmt: skip
-    verdict = judge(PARITY, [parity], subject="", now=ports.now())
-    if verdict.outcome != "pass":
-        worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
-        found = (
-            f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
-        )
-        raise MlprodError(
-            Code.PARITY, f"the bundle answers differently from the model: {found}, allowed is {worst.rule.limit:g}",
-            hint="is the model in eval mode, free of randomness, and the preprocessing free of state?",
-        )  # fmt: skip
+    _demand_parity(parity, ports, what="the bundle answers differently from the model")
+    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, example, golden, per_batch=False))
+    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
@@ -113,6 +117,16 @@ def _prove_and_keep(
     return kept
 
 
+def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
+    verdict = judge(PARITY, [parity], subject="", now=ports.now())
+    if verdict.outcome == "pass":
+        return
+    worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
+    found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
+    hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
+    raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
+
+
 def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
@@ -120,9 +134,26 @@ def _write_text(path: Path, text: str) -> None:
 
 def _text(value: str) -> str:
     """The text itself, or the text of the file that it names."""
-    if "\n" not in value and len(value) < 1000 and Path(value).is_file():
-        return Path(value).read_text("utf-8")
-    return value
+    return _read_text(value) if names_file(value) else value
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise MlprodError(Code.BAD_REQUEST, f"{path} cannot be read: {reason}") from None
+
+
+def _labels(spec: str) -> tuple[str, ...]:
+    """Class names, separated by commas or, in a file, by lines too."""
+    if not spec:
+        return ()
+    labels = tuple(label.strip() for label in _text(spec).strip().replace("\n", ",").split(","))
+    odd = sorted({label for label in labels if not label or labels.count(label) > 1})
+    if odd:
+        raise MlprodError(Code.BAD_REQUEST, f"labels must differ from one another and not be empty: {', '.join(map(repr, odd[:5]))}")
+    return labels
 
 
 def _preprocess(spec: str) -> tuple[str, str]:
@@ -130,11 +161,13 @@ def _preprocess(spec: str) -> tuple[str, str]:
     if not spec:
         return "", ""
     file, colon, function = spec.rpartition(":")
-    if not colon or not function.isidentifier() or not Path(file).is_file():
+    if not colon or not function.isidentifier() or not names_file(file):
         raise MlprodError(
             Code.PREPROCESS, f"{spec!r} is no preprocessing function", hint="write FILE.py:FUNCTION, or a function of the notebook"
         )
-    return Path(file).read_text("utf-8"), function
+    code = _read_text(file)
+    check_imports(code, function)
+    return code, function
 
 
 def _modules(code: str) -> tuple[str, ...]:
@@ -150,7 +183,7 @@ def _modules(code: str) -> tuple[str, ...]:
 
 def _capture(request: Package, example: Raw, ports: Ports, *, code: str, function: str) -> Path:
     """The capture that a magic has made already, or a new one from a file or an import path."""
-    if (Path(request.model) / CAPTURE_FILE).is_file():
+    if names_file(f"{request.model}/{CAPTURE_FILE}"):
         return Path(request.model)
     if request.model.endswith((".pt2", ".pt", ".pth", ".pkl")):
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
@@ -163,9 +196,15 @@ def _contract(request: Package, example: Raw, capture: Capture, reference: Mappi
     named = example if isinstance(example, Mapping) else {TENSOR: example}
     is_table = isinstance(example, Mapping) and all(array.ndim == 1 for array in example.values())
     inputs = tuple(_column(name, array) if is_table else _tensor(name, array) for name, array in named.items())
+    for key, array in reference.items():
+        batch, _, name = key.partition("/")
+        if array.ndim == 0 or len(array) != int(batch):
+            raise MlprodError(Code.BAD_MODEL, f"output {name!r} has shape {array.shape} for {batch} rows; outputs hold one answer a row")
     outputs = tuple(_tensor(name, reference[f"{rows(example)}/{name}"]) for name in capture.outputs)
     contract = Contract(inputs=inputs, outputs=outputs)
     if request.contract:
+        if request.contract.endswith(".toml") and not names_file(request.contract):
+            raise MlprodError(Code.BAD_CONTRACT, f"there is no file {request.contract!r}")
         edit = decode_toml(_text(request.contract), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
         contract, faults = edited(contract, edit)
         if faults:
@@ -179,6 +218,9 @@ def _contract(request: Package, example: Raw, capture: Capture, reference: Mappi
 
 
 def _tensor(name: str, array: Array) -> Tensor:
+    if array.dtype.name not in DTYPES:
+        what = f"{name!r} has dtype {array.dtype}; a tensor holds real numbers or booleans"
+        raise MlprodError(Code.BAD_DATA, what, hint="strings are columns of a table: one value a row, in a mapping or a DataFrame")
     return Tensor(name=name, dtype=array.dtype.name, shape=("batch", *array.shape[1:]))
 
 

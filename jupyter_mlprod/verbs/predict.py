@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array, part, rows
@@ -20,8 +21,9 @@ def run(request: Predict, ports: Ports) -> Listing:
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
     raw = ports.data.read(request.data)
+    demand(found.bundle.contract, raw, name=found.bundle.name)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)
-    pieces = [runtime.answer(part(raw, start, start + CHUNK)) for start in ports.progress("predict", range(0, max(rows(raw), 1), CHUNK))]
+    pieces = [runtime.answer(part(raw, start, start + CHUNK)) for start in ports.progress("predict", range(0, rows(raw), CHUNK))]
     answers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     if request.out:
         ports.data.write(answers, Path(request.out))

@@ -8,6 +8,7 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.promotion import move_alias
 from jupyter_mlprod.core.release import Release, former
 from jupyter_mlprod.core.requests.rollback import Rollback
+from jupyter_mlprod.core.resolve import known_name
 from jupyter_mlprod.core.subject import check_name
 
 
@@ -21,6 +22,8 @@ def run(request: Rollback, ports: Ports) -> Release:
     entries = ports.ledger.entries(request.name)
     before = former(entries, request.alias)
     if before is None:
-        what = f"{request.name}@{request.alias} has " + ("no former release" if entries else "never been promoted")
+        known_name(request.name, ports)
+        promoted = any(entry.alias == request.alias for entry in entries)
+        what = f"{request.name}@{request.alias} has " + ("no former release" if promoted else "never been promoted")
         raise MlprodError(Code.NOTHING_BEFORE, what, hint=f"mlprod history {request.name}")
     return move_alias(request.name, request.alias, before.bundle, ports, action="rollback", verdict=before.verdict, why=request.why)

@@ -46,6 +46,6 @@ def _ledger(bundle: Bundle, ports: Ports) -> tuple[Measure, Measure]:
             mend = f"mlprod promote {bundle.name}@{alias} --to {alias} sets it right"
             astray.append(f"{alias} is version {actual} in the registry, the ledger says {held.version}: {mend}")
     return (
-        count("ledger_breaks", chain_breaks(entries), n=len(entries) + 1),
+        count("ledger_breaks", max(chain_breaks(entries), ports.ledger.edited(bundle.name)), n=len(entries) + 1),
         count("alias_mismatches", len(astray), n=len(aliases) + 1, note=joined(astray)),
     )
