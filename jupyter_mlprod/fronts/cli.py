@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--json"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="backslashreplace")
     try:
         with call.naming_the_disk():
             status = _run(words, as_json=as_json)
