@@ -15,10 +15,12 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from jupyter_mlprod.core.bundle import Origin
+from jupyter_mlprod.core.errors import Code, MlprodError
 
 ROOTS = ("jupyter-mlprod", "numpy", "onnxruntime", "onnxruntime-gpu")
 """What answering needs; of the two runtimes, whichever is installed."""
 
+PACKAGE = "jupyter_mlprod"
 FREE_BYTES = 1_000_000_000
 Problem = tuple[str, str, str]
 """check, what was found, and the mending command; empty when all is well."""
@@ -33,8 +35,17 @@ class Machine:
         self.actor = actor or _login()
 
     def requirements(self, modules: Sequence[str]) -> tuple[str, ...]:
-        """``name==version`` of everything that answering with these imported modules needs, from the running interpreter."""
+        """``name==version`` of everything that answering with these imported modules needs, from the running interpreter.
+
+        Raises
+        ------
+        MlprodError : ``preprocess`` when a module is a file beside the notebook, which no requirement could name.
+        """
         owners = importlib.metadata.packages_distributions() if modules else {}
+        loose = [module for module in modules if module not in owners and module not in sys.stdlib_module_names and module != PACKAGE]
+        if loose:
+            what = f"the preprocessing imports {', '.join(loose)}, which no installed package brings, so the bundle would lack it"
+            raise MlprodError(Code.PREPROCESS, what, hint="move that code beside the function, or install it as a package")
         roots = [*ROOTS, *(owner for module in modules for owner in owners.get(module.split(".")[0], ()))]
         pins: dict[str, str] = {}
         todo = list(roots)

@@ -5,6 +5,7 @@ Nothing that exists is changed: a project that has settings keeps them, and a no
 
 import json
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jupyter_mlprod.core.requests.init import Init
 from jupyter_mlprod.core.settings import read_document
 
 SETTINGS_FILE = "mlprod.toml"
+LONGEST_NAME = 100
 
 HEAD = """\
 # What this project is about, and the rules that a release of it must satisfy.
@@ -132,7 +134,10 @@ def settings_text(request: Init) -> str:
     """mlprod.toml for these answers."""
     latency = LATENCY if request.consumer != "batch" else ""
     signed = SIGNED if request.security == "signed" else ""
-    comment = " ".join(request.use_case.split()) or "(say it in one sentence)"
+    comment = (
+        " ".join("".join(character if character.isprintable() else " " for character in request.use_case).split())
+        or "(say it in one sentence)"
+    )
     parts = HEAD + latency + THROUGHPUT + signed
     return parts.format(use_case=comment, consumer=request.consumer, quality=request.quality, latency=request.latency, cost=request.cost)
 
@@ -140,23 +145,68 @@ def settings_text(request: Init) -> str:
 def _edited(path: Path) -> tuple[str, list[str]]:
     """The notebook's text with the cells that it lacks, and what was added."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MlprodError(Code.BAD_NOTEBOOK, f"{path} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise MlprodError(Code.BAD_NOTEBOOK, f"{path} cannot be read: {reason}") from None
     read_notebook(text, name=path.name)
     document = json.loads(text)
     cells: list[dict[str, Any]] = document["cells"]
     with_ids = document.get("nbformat_minor", 0) >= 5
+    new: list[tuple[int, dict[str, Any]]] = []
     added = []
     if not any("parameters" in tags_of(cell) for cell in cells):
         first = next(index for index, cell in enumerate(cells) if cell.get("cell_type") == "code")
-        cells.insert(first, _cell("code", PARAMETERS, with_id=with_ids, tags=["parameters"]))
+        new.append((first, _cell("code", PARAMETERS, with_id=with_ids, tags=["parameters"])))
         added.append("parameters")
     if not any("%mlprod gate" in source_of(cell) for cell in cells):
-        name = "".join(character if character.isalnum() or character in "_.-" else "-" for character in path.stem).strip("-._") or "model"
-        cells += [_cell(kind, source.replace("{name}", name), with_id=with_ids) for kind, source in GATE_CELLS]
+        kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in path.stem)
+        name = kept.strip("-")[:LONGEST_NAME] or "model"
+        new += [(len(cells), _cell(kind, source.replace("{name}", name), with_id=with_ids)) for kind, source in GATE_CELLS]
         added.append("gate")
-    return _same_style(document, text), added
+    return _inserted(text, new), added
+
+
+def _inserted(text: str, new: Sequence[tuple[int, dict[str, Any]]]) -> str:
+    """The text with new cells, each before the cell of its index or after the last; no other byte changes, so that a diff shows them only."""
+    spans = _cell_spans(text)
+    line = text[text.rfind("\n", 0, spans[0][0]) + 1 : spans[0][0]]
+    lead = line if line and not line.strip() else ""
+    end = ("\r\n" if "\r\n" in text else "\n") + lead if lead else ""
+    for index, cell in reversed(new):
+        shown = json.dumps(cell, indent=lead[: len(lead) // 2] or None, sort_keys=True).replace("\n", end)
+        if index < len(spans):
+            text = text[: spans[index][0]] + shown + "," + end + text[spans[index][0] :]
+        else:
+            text = text[: spans[-1][1]] + "," + end + shown + text[spans[-1][1] :]
+    return text
+
+
+def _cell_spans(text: str) -> list[tuple[int, int]]:
+    """Where each cell begins and ends in the text of a notebook that is known to be JSON."""
+    scan, spans = json.JSONDecoder(), list[tuple[int, int]]()
+    place = _next(text, 0)
+    while text[place] != "}":  # at the opening brace, or at the comma before a member
+        place = _next(text, place + 1)
+        key, place = scan.raw_decode(text, place)
+        place = _next(text, _next(text, place) + 1)
+        if key != "cells":
+            place = _next(text, scan.raw_decode(text, place)[1])
+            continue
+        spans = []
+        while text[place] != "]":
+            begin = _next(text, place + 1)
+            spans.append((begin, scan.raw_decode(text, begin)[1]))
+            place = _next(text, spans[-1][1])
+        place = _next(text, place + 1)
+    return spans
+
+
+def _next(text: str, place: int) -> int:
+    """The first character from a place on that is no white space."""
+    while text[place] in " \t\r\n":
+        place += 1
+    return place
 
 
 def _cell(kind: str, source: str, *, with_id: bool, tags: list[str] | None = None) -> dict[str, Any]:
@@ -166,11 +216,3 @@ def _cell(kind: str, source: str, *, with_id: bool, tags: list[str] | None = Non
     if with_id:
         cell["id"] = uuid.uuid4().hex[:8]
     return cell
-
-
-def _same_style(document: dict[str, Any], text: str) -> str:
-    """The document in the indentation and escaping of the text that it was read from, so that a diff shows the new cells only."""
-    second = text.splitlines()[1] if len(text.splitlines()) > 1 else " "
-    indent = max(len(second) - len(second.lstrip()), 1)
-    escaped = "\\u" in text and text.isascii()
-    return json.dumps(document, indent=indent, ensure_ascii=escaped) + ("\n" if text.endswith("\n") else "")
