@@ -4,6 +4,7 @@ Register first (nothing points at it yet), then the ledger entry, then the alias
 again, so a crash between the last two steps heals.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -16,6 +17,7 @@ from jupyter_mlprod.core.resolve import find_bundle
 from jupyter_mlprod.core.verdict import Verdict
 
 RELEASE_POLICY = "release"
+Action = Literal["promote", "rollback"]
 
 
 def release_policy(ports: Ports, name: str = RELEASE_POLICY) -> Policy:
@@ -58,37 +60,42 @@ def passing_verdict(bundle: str, ports: Ports) -> Verdict:
     return newest
 
 
-def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: str, bundle: str) -> None:
-    """Refuse a verdict whose relative rules were judged against another champion than today's.
+def check_comparison(verdict: Verdict, policy: Policy, ports: Ports, *, name: str, bundle: str) -> Sequence[Release]:
+    """Refuse a verdict whose relative rules were judged against another champion than today's; the moves of today are given back.
 
     Raises
     ------
     MlprodError : ``not-proven``.
     """
+    entries = ports.ledger.entries(name)
     if not any(rule.relative for rule in policy.rules):
-        return
-    held = holder(ports.ledger.entries(name), CHAMPION)
+        return entries
+    held = holder(entries, CHAMPION)
     today = held.bundle if held else ""
     looked_at = [record for record in map(ports.records.get, verdict.evidence) if isinstance(record, Evidence)]
     by_runner = [record for record in looked_at if record.kind == "release" and record.taken_by == "runner"]
     if today not in {bundle, *(record.context.get("champion", "") for record in by_runner)}:
         what = f"{short(bundle)} was not compared with today's champion {short(today)}"
         raise MlprodError(Code.NOT_PROVEN, what, hint="evaluate and gate it again")
+    return entries
 
 
 def move_alias(
-    name: str, alias: str, bundle: str, ports: Ports, *, action: Literal["promote", "rollback"], verdict: str, why: str
+    entries: Sequence[Release], alias: str, bundle: str, ports: Ports, *, name: str, action: Action, verdict: str, why: str
 ) -> Release:
     """Let ``bundle`` hold the alias; a bundle that holds it already is left as it is.
+
+    Parameters
+    ----------
+    entries : the moves of this name that the caller has decided on; when there are more by now, nothing moves
 
     Raises
     ------
     MlprodError : ``ledger-moved`` when somebody was faster, ``registry-away``.
     """
-    entries = ports.ledger.entries(name)
     held = holder(entries, alias)
     if held is not None and held.bundle == bundle:
-        ports.registry.set_alias(name, alias, held.version)
+        _follow(name, alias, ports)
         ports.tell(f"{name}@{alias} is {short(bundle)} (version {held.version}) already")
         return held
     version = ports.registry.register(name, find_bundle(bundle, ports).folder, bundle)
@@ -106,6 +113,14 @@ def move_alias(
         previous=held.bundle if held else "",
     )
     release = ports.ledger.append(entry, after=len(entries))
-    ports.registry.set_alias(name, alias, version)
+    _follow(name, alias, ports)
     ports.records.put(release)
     return release
+
+
+def _follow(name: str, alias: str, ports: Ports) -> None:
+    """Let the registry's alias follow the ledger. Whoever sets it looks again afterwards: somebody may have been faster in between."""
+    version = 0
+    while (held := holder(ports.ledger.entries(name), alias)) is not None and held.version != version:
+        version = held.version
+        ports.registry.set_alias(name, alias, version)

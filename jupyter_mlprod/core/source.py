@@ -189,7 +189,7 @@ def check_imports(text: str, name: str) -> None:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last three: NUL, and nesting too deep for the parser
-        raise _refuse(f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="run it in a fresh kernel") from None
+        raise _refuse(f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="correct it") from None
     for module in _modules_imported(tree):
         _allow(module, name)
 

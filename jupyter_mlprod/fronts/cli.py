@@ -32,12 +32,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error)
         _settle_output()
         return error.code.status
-    except KeyboardInterrupt:
-        sys.stderr.write("cancelled\n")
-        return CANCELLED
     except BrokenPipeError:
         _settle_output()
         return BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if not _is_cancelled(error):
+            raise
+        sys.stderr.write("cancelled\n")
+        return CANCELLED
+
+
+def _is_cancelled(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: an extension module that is interrupted while it is imported says ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _settle_output() -> None:

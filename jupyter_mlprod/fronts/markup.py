@@ -19,7 +19,7 @@ INTERVAL, FAINT = re.compile(r"\[.*\]"), r'<span style="opacity:.7">\g<0></span>
 LONG = 60
 """A longer text may break anywhere, so that one hostile word does not push the table off the page."""
 LONGEST = 400
-MOST_PICTURES = 30
+MOST_PICTURES = 20
 """A saved notebook should stay small: a table of more rows shows no pictures."""
 WIDE, HIGH, MARGIN = 90, 14, 6
 

@@ -241,6 +241,6 @@ def _promote(name: str, alias: str, verdict: Verdict, policy: Policy, ports: Por
         raise MlprodError(
             Code.NOT_PROVEN, "a notebook's own verdict promotes nothing", hint=f"mlprod gate {short(verdict.subject)} --promote {alias}"
         )
-    check_comparison(verdict, policy, ports, name=name, bundle=verdict.subject)
-    release = move_alias(name, alias, verdict.subject, ports, action="promote", verdict=digest(verdict), why=why)
+    entries = check_comparison(verdict, policy, ports, name=name, bundle=verdict.subject)
+    release = move_alias(entries, alias, verdict.subject, ports, name=name, action="promote", verdict=digest(verdict), why=why)
     ports.tell(f"{name}@{alias} is now version {release.version} ({short(release.bundle)})")

@@ -168,7 +168,7 @@ def _edited(path: Path) -> tuple[str, list[str]]:
 
 
 def _inserted(text: str, new: Sequence[tuple[int, dict[str, Any]]]) -> str:
-    """The text with new cells, each before the cell of its index or after the last; no other byte changes, so that a diff shows them only."""
+    """The text with new cells, each before the cell of its index or after the last; no other byte changes."""
     spans = _cell_spans(text)
     line = text[text.rfind("\n", 0, spans[0][0]) + 1 : spans[0][0]]
     lead = line if line and not line.strip() else ""

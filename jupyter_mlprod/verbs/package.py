@@ -59,7 +59,10 @@ def run(request: Package, ports: Ports) -> Bundle:
 def _from_capture(
     request: Package, ports: Ports, *, folder: Path, example: Raw, labels: tuple[str, ...], code: str, function: str
 ) -> Bundle:
-    capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
+    try:
+        capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
     contract = _contract(request, example, capture, reference)

@@ -29,5 +29,5 @@ def run(request: Promote, ports: Ports) -> Release:
         ports.records.put(asked)
         return asked
     verdict = passing_verdict(found.digest, ports)
-    check_comparison(verdict, release_policy(ports), ports, name=name, bundle=found.digest)
-    return move_alias(name, request.to, found.digest, ports, action="promote", verdict=digest(verdict), why=request.why)
+    entries = check_comparison(verdict, release_policy(ports), ports, name=name, bundle=found.digest)
+    return move_alias(entries, request.to, found.digest, ports, name=name, action="promote", verdict=digest(verdict), why=request.why)

@@ -26,4 +26,6 @@ def run(request: Rollback, ports: Ports) -> Release:
         promoted = any(entry.alias == request.alias for entry in entries)
         what = f"{request.name}@{request.alias} has " + ("no former release" if promoted else "never been promoted")
         raise MlprodError(Code.NOTHING_BEFORE, what, hint=f"mlprod history {request.name}")
-    return move_alias(request.name, request.alias, before.bundle, ports, action="rollback", verdict=before.verdict, why=request.why)
+    return move_alias(
+        entries, request.alias, before.bundle, ports, name=request.name, action="rollback", verdict=before.verdict, why=request.why
+    )
