@@ -43,6 +43,7 @@ PARITY = Policy(
 def run(request: Package, ports: Ports) -> Bundle:
     """Package, prove parity, sign, keep."""
     check_name(request.name, what="name")
+    ports.signer.public_key()  # a key that cannot be had is told before the work
     example = ports.data.read(request.example)
     if rows(example) < 2:
         raise MlprodError(Code.BAD_DATA, f"the example has {rows(example)} rows; two or more are needed to let the batch size vary")

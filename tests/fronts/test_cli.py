@@ -106,12 +106,12 @@ def test_a_bad_request_says_what_and_what_next_on_standard_error(
     ],
 )
 def test_words_may_stand_in_any_order(words: list[str]) -> None:
-    assert call.parse("predict", words) == REQUESTS["predict"](subject="tiny", data="x.npy", out="o.csv", threads=2)  # type: ignore[call-arg]
+    assert call.parse("predict", words) == REQUESTS["predict"](subject="tiny", data="x.npy", out="o.csv", threads=2)
 
 
 def test_many_subjects_may_stand_around_options() -> None:
     request = call.parse("gate", ["a.ipynb", "--policy", "execution", "b.ipynb", "-p", "n", "1", "-p", "m", "2"])
-    assert request == REQUESTS["gate"](subjects=("a.ipynb", "b.ipynb"), policy="execution", parameters={"n": "1", "m": "2"})  # type: ignore[call-arg]
+    assert request == REQUESTS["gate"](subjects=("a.ipynb", "b.ipynb"), policy="execution", parameters={"n": "1", "m": "2"})
 
 
 @pytest.mark.parametrize("code", Code)
