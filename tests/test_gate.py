@@ -131,6 +131,8 @@ def test_a_bad_request_is_2_before_anything_runs(project: Path, words: list[str]
         ((LOAD, TRAIN, PACKAGE, FORGE), 3, "accuracy was not measured"),
         ((LOAD, TRAIN, PACKAGE, EVALUATE, SWALLOW, PROMOTE), 1, "policy release"),
         ((LOAD, "%mlprod promote tiny:1 --to champion"), 1, "was not made in this gate run"),
+        ((LOAD, TRAIN, LIMITED, EVALUATE, "%mlprod check tiny --data x*100", GATE, PROMOTE), 1, "is above 100"),
+        ((*WHOLE[:-1], "!mlprod gate tiny --promote champion"), 1, "CalledProcessError"),
         ((LOAD, TRAIN, LIMITED, EVALUATE, "%mlprod check tiny --data x*100"), 1, "is above 100"),
     ],
     ids=[
@@ -141,6 +143,8 @@ def test_a_bad_request_is_2_before_anything_runs(project: Path, words: list[str]
         "forged evidence",
         "swallowed verdict",
         "another's promotion",
+        "broken contract, then gate",
+        "promotion by shell",
         "broken contract",
     ],
 )
@@ -243,3 +247,14 @@ def test_a_bundle_of_a_run_that_broke_off_is_not_released_on_the_evidence_it_lef
     mlprod("gate", "release.ipynb", *words, cwd=project)
     mlprod("promote", bundle, cwd=project)
     assert champion(project) != before
+
+
+def test_the_execution_policy_does_not_forgive_a_cell_that_its_verdict_stopped(project: Path) -> None:
+    write_notebook(project, (*WHOLE[:-1], "1/0"))
+    mlprod("gate", "release.ipynb", "-p", "shift", "100", "--policy", "execution", cwd=project, check=1)
+
+
+def test_no_notebook_runs_when_another_cannot_be_read(project: Path) -> None:
+    write_notebook(project, ("open('ran', 'w')",))
+    mlprod("gate", "release.ipynb", "absent.ipynb", "--policy", "execution", cwd=project, check=2)
+    assert not (project / "ran").exists()

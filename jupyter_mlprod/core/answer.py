@@ -67,7 +67,7 @@ def preprocessed(function: Callable[[Any], Any], raw: Raw, *, tell: bool) -> Any
     """
     try:
         return function(raw)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         name = getattr(function, "__name__", "the preprocessing")
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         line = f" in line {trace.tb_lineno}" if trace else ""

@@ -57,6 +57,9 @@ def passing_verdict(bundle: str, ports: Ports) -> Verdict:
             f"the newest release verdict on {short(bundle)} is {newest.outcome}",
             hint=f"mlprod show {short(digest(newest))}",
         )
+    later = [record for record in ports.records.about(Evidence, bundle) if record.taken_at > newest.decided_at]
+    if any(record.kind in ("quality", "latency", "contract") for record in later):
+        raise MlprodError(Code.NOT_PROVEN, f"{short(bundle)} has been measured again since it was judged", hint=hint)
     return newest
 
 
@@ -95,7 +98,7 @@ def move_alias(
     """
     held = holder(entries, alias)
     if held is not None and held.bundle == bundle:
-        _follow(name, alias, ports)
+        follow(name, alias, ports)
         ports.tell(f"{name}@{alias} is {short(bundle)} (version {held.version}) already")
         return held
     version = ports.registry.register(name, find_bundle(bundle, ports).folder, bundle)
@@ -113,12 +116,12 @@ def move_alias(
         previous=held.bundle if held else "",
     )
     release = ports.ledger.append(entry, after=len(entries))
-    _follow(name, alias, ports)
+    follow(name, alias, ports)
     ports.records.put(release)
     return release
 
 
-def _follow(name: str, alias: str, ports: Ports) -> None:
+def follow(name: str, alias: str, ports: Ports) -> None:
     """Let the registry's alias follow the ledger. Whoever sets it looks again afterwards: somebody may have been faster in between."""
     version = 0
     while (held := holder(ports.ledger.entries(name), alias)) is not None and held.version != version:

@@ -144,11 +144,11 @@ def _finding(rule: Rule, about: Sequence[Evidence], *, subject: str, now: dateti
         named = [seen for seen in named if champion is None or seen[0].context.get("champion", "") == champion]
     placed = [seen for seen in named if _at(rule.where, seen[1].where)]
     usable = [seen for seen in placed if not _unusable(rule, *seen, now=now)]
-    if not usable:
+    confessed = _confessions(rule, placed, subject=subject, now=now)
+    if not usable and not confessed:
         return Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, named, placed, now=now))
     places = _places(usable)
-    found = [_compare(rule, seen, subject=subject) for place in places for seen in _newest(usable, place)]
-    found += _confessions(rule, placed, subject=subject, now=now)
+    found = confessed + [_compare(rule, seen, subject=subject) for place in places for seen in _newest(usable, place)]
     void = [seen for seen in placed if seen[1].where not in places and not _inadmissible(rule, seen[0], now=now)]
     if void:
         found.append(Finding(subject=subject, rule=rule, outcome="missing", reason=_why_missing(rule, void, void, now=now)))

@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _settle_output()
         return BROKEN_PIPE
+    except SystemExit as ended:  # code that a verb ran tried to end the process: whatever status it chose, nothing was proven
+        sys.stderr.write(f"ended from within by SystemExit({ended.code!r})\n")
+        return 1
     except (Exception, KeyboardInterrupt) as error:
         if not _is_cancelled(error):
             raise

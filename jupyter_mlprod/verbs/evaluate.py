@@ -150,6 +150,10 @@ def _groups(spec: str, raw: Raw, ports: Ports) -> dict[str, NDArray[np.str_]]:
     else:
         columns = {name.strip(): _values(name.strip(), raw, ports) for name in spec.split(",")}
     for name, values in columns.items():
+        if values.ndim != 1 or values.dtype.kind not in "biufUOT":
+            raise MlprodError(
+                Code.BAD_DATA, f"slice column {name!r} has shape {values.shape} and dtype {values.dtype}, one value a row is needed"
+            )
         if len(values) != rows(raw):
             raise MlprodError(Code.BAD_DATA, f"slice column {name!r} has {len(values)} rows, the data has {rows(raw)}")
         if len(np.unique(values.astype("U"))) > MOST_GROUPS:

@@ -7,13 +7,14 @@ scope ``notebook``, which fails the notebook when it is not pass and never allow
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
-from jupyter_mlprod.core.notebook import read_notebook, typed_parameters
+from jupyter_mlprod.core.notebook import Notebook, read_notebook, typed_parameters
 from jupyter_mlprod.core.policy import EXECUTION, Policy, self_reported
 from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
 from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, move_alias, release_policy
@@ -43,12 +44,16 @@ def run(request: Gate, ports: Ports) -> Verdict:
         raise MlprodError(Code.BAD_REQUEST, "gate needs a notebook or a bundle", hint="mlprod gate NOTEBOOK.ipynb")
     if request.output and len({Path(notebook).name for notebook in notebooks}) < len(notebooks):
         raise MlprodError(Code.BAD_REQUEST, "two notebooks of one name would overwrite each other in -o", hint="gate them one by one")
+    if ports.run_folder and request.promote:
+        raise MlprodError(Code.BAD_REQUEST, "--promote is for outside: inside a gate run, promote asks and the gate carries it out")
     if ports.run_folder and notebooks:
         raise MlprodError(Code.BAD_REQUEST, "a notebook inside a gate run cannot gate a notebook")
     if request.parameters and len(notebooks) != len(request.subjects):
         raise MlprodError(Code.BAD_REQUEST, "-p is for notebooks; a bundle has no parameters")
     if policy is EXECUTION and len(notebooks) != len(request.subjects):
         raise MlprodError(Code.BAD_REQUEST, "the policy 'execution' asks about cells, and a bundle has none")
+    for path in notebooks:  # all of them are known to be good before the first one runs
+        _read(Path(path), request)
     verdicts = [
         _notebook(subject, request, policy, ports) if subject in notebooks else _bundle(subject, request, policy, ports)
         for subject in request.subjects
@@ -68,7 +73,7 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
     if ports.run_folder:
         listed = set(ports.records.journaled())
         stored = tuple(record for record in stored if digest(record) in listed)
-    stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN)
+    stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN or _broken(record))
     verdict = _judged(found, policy, stored, ports)
     run = _run_that_made(found.digest, ports)
     if run is not None and ports.taken_by == "runner":
@@ -92,8 +97,18 @@ def _run_that_made(bundle: str, ports: Ports) -> Verdict | None:
     return whole if cells else None
 
 
+def _broken(record: Evidence) -> bool:
+    """Whether a check found violations."""
+    return record.kind == "contract" and any(measure.name == "violations" and measure.value > 0 for measure in record.measures)
+
+
 def _judged(found: Found, policy: Policy, stored: Sequence[Evidence], ports: Ports) -> Verdict:
-    evidence = [*stored, *_measured_again(found, ports)]
+    checks = [record for record in stored if record.kind == "contract"]
+    newest = max(checks, key=lambda record: record.taken_at, default=None)
+    again = _measured_again(found, ports)
+    if newest is not None and _broken(newest):  # rows that broke the contract are not made good by golden samples that keep it
+        again = [record for record in again if record.kind != "contract"]
+    evidence = [*stored, *again]
     if ports.taken_by == "runner":
         return msgspec.structs.replace(judge(policy, evidence, subject=found.digest, now=ports.now()), about=found.bundle.name)
     own = judge(self_reported(policy), evidence, subject=found.digest, now=ports.now())
@@ -126,16 +141,21 @@ def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
     return evidence
 
 
-def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict:
-    """Re-run, collect, measure again, judge, and only then carry out the promotions that were asked for."""
-    file = Path(path)
+def _read(file: Path, request: Gate) -> tuple[Notebook, dict[str, Any]]:
+    """A notebook and its typed parameters."""
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise MlprodError(Code.BAD_NOTEBOOK, f"{path} cannot be read: {reason}") from None
+        raise MlprodError(Code.BAD_NOTEBOOK, f"{file} cannot be read: {reason}") from None
     notebook = read_notebook(text, name=file.name)
-    parameters = typed_parameters(notebook, request.parameters)
+    return notebook, typed_parameters(notebook, request.parameters)
+
+
+def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict:
+    """Re-run, collect, measure again, judge, and only then carry out the promotions that were asked for."""
+    file = Path(path)
+    notebook, parameters = _read(file, request)
     started = ports.now()
     run_folder = ports.root / ".mlprod" / "runs" / f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     output = (Path(request.output) if request.output else run_folder) / file.name
@@ -157,7 +177,10 @@ def _notebook(path: str, request: Gate, policy: Policy, ports: Ports) -> Verdict
     ports.tell(f"executed notebook: {output}")
     made = _Made(done, ports)
     execution = msgspec.structs.replace(
-        _execution(done, made, subject=subject, parameters=request.parameters, ports=ports), about=file.name
+        _execution(
+            done, None if policy is EXECUTION else made.stopped_on_verdict(), subject=subject, parameters=request.parameters, ports=ports
+        ),
+        about=file.name,
     )
     return _verdict_on_run(made, execution, policy, request, subject=subject, ports=ports)
 
@@ -184,9 +207,8 @@ class _Made:
         return None
 
 
-def _execution(done: NotebookRun, made: _Made, *, subject: str, parameters: Mapping[str, str], ports: Ports) -> Verdict:
+def _execution(done: NotebookRun, stop: int | None, *, subject: str, parameters: Mapping[str, str], ports: Ports) -> Verdict:
     """Whether every cell ran to its end. A cell that a verdict stopped, and those after it, are that verdict's business."""
-    stop = made.stopped_on_verdict()
     bad = [cell for cell in done.cells if cell.status != "completed" and (stop is None or cell.index < stop)]
     failed = [f"cell {cell.index}: {cell.error or cell.status}" for cell in bad if cell.status == "failed"]
     unrun = len(bad) - len(failed)
@@ -215,7 +237,7 @@ def _verdict_on_run(made: _Made, execution: Verdict, policy: Policy, request: Ga
         name: combine([execution, verdict, *refused[:1]], subject=name, about=verdict.about, now=ports.now())
         for name, verdict in verdicts.items()
     }
-    for verdict in (*parts[1:], *proven.values(), whole):
+    for verdict in (*proven.values(), whole, *parts[1:]):
         ports.records.put(verdict)
     if whole.outcome == "pass":
         for name, verdict in proven.items():

@@ -21,6 +21,7 @@ from jupyter_mlprod.core.requests.profile import Profile
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 
 WARM_UP = 20
+LARGEST_BATCH = 100_000
 MOST_SAMPLES = 3000
 COLD_STARTS = 6
 """The range of six values is a 96.9 % interval of their median: 1 - 2 * 0.5 ** 6."""
@@ -31,8 +32,8 @@ BLOCK = 20
 
 def run(request: Profile, ports: Ports) -> Evidence:
     """Measure; Ctrl-C ends it without a record."""
-    if not request.batches or min(request.batches) < 1:
-        raise MlprodError(Code.BAD_REQUEST, f"batches {request.batches} must be 1 or more")
+    if not request.batches or min(request.batches) < 1 or max(request.batches) > LARGEST_BATCH:
+        raise MlprodError(Code.BAD_REQUEST, f"batches {request.batches} must be 1 to {LARGEST_BATCH:,}")
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)

@@ -174,3 +174,19 @@ def test_a_paired_difference_has_the_sign_of_the_better_model(desk: Desk) -> Non
     assert own.low is not None
     assert own.low <= own.value <= (own.high or 0)
     assert msgspec.to_builtins(own)["n"] == 400
+
+
+def test_what_was_measured_again_since_its_verdict_must_be_judged_again(desk: Desk) -> None:
+    made = desk.proven(0.02)
+    desk.run(Evaluate(subject=made, data="x.npy", target="y.npy"), Evidence)
+    assert desk.refused(Promote(subject=made)).code is Code.NOT_PROVEN
+    desk.run(Gate(subjects=(made,)), Verdict)
+    desk.run(Promote(subject=made), Release)
+
+
+def test_a_rollback_that_broke_off_is_finished_and_not_repeated(desk: Desk) -> None:
+    desk.release(0.02)
+    before = desk.run(Rollback(name="tiny", why="drill"), Release)
+    desk.workspace().registry.set_alias("tiny", "champion", 3)
+    again = desk.run(Rollback(name="tiny", why="drill"), Release)
+    assert again.bundle == before.bundle == desk.champion()
