@@ -97,10 +97,10 @@ def _read_npy(file: Path) -> Array:
 
 
 def _read_npz(file: Path) -> Raw:
-    archive = np.load(file, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it is no archive of arrays")
-    with archive:
+    with file.open("rb") as stream:  # which np.load would leave open when it fails
+        archive = np.load(stream, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it is no archive of arrays")
         arrays = {name: archive[name] for name in archive.files}
     return with_nulls(arrays)
 

@@ -52,6 +52,11 @@ class Contract(Record, frozen=True, kw_only=True, tag="contract/1"):
     outputs: tuple[Tensor, ...]
     target: Column | None = None
 
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.inputs]
+        if not self.inputs or not self.outputs or len(set(names)) < len(names):
+            raise ValueError(f"a contract has inputs of different names, and outputs: {names[:20]}, {len(self.outputs)} outputs")
+
     @property
     def is_table(self) -> bool:
         return any(isinstance(field, Column) for field in self.inputs)

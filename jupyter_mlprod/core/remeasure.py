@@ -46,9 +46,10 @@ def joined(notes: list[str]) -> str:
 
 
 def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
-    """How many demands of the contract the rows break. Zero rows count as zero checks, which never pass."""
+    """How many demands of the contract the rows break. Zero rows count as zero checks, which never pass; a missing input fails."""
     result: Conformance = check_batch(contract, raw)
-    n = result.checks if result.rows else 0
+    astray = any(violation.check in ("present", "unknown") for violation in result.violations)  # of whatever rows there are, none is seen
+    n = result.checks if result.rows or astray else 0
     broken = [violation.what for violation in result.violations]
     return (
         count("violations", len(broken), n=n, note=joined(broken)),
@@ -105,8 +106,9 @@ def _is_pickle_program(data: bytes) -> bool:
     try:
         for operation, argument, _ in pickletools.genops(io.BytesIO(data)):
             first = first or operation.name
-            if operation.name not in ("GLOBAL", "INST") or IMPORTED.fullmatch(str(argument)):
-                seen.add(operation.name)
+            if operation.name in ("GLOBAL", "INST") and not IMPORTED.fullmatch(str(argument)):
+                raise ValueError("an unpickler ends here, at a module that cannot be")
+            seen.add(operation.name)
         return len(seen) > 1 and first != "POP"
     except (ValueError, IndexError, OverflowError, MemoryError):
         return {"GLOBAL", "REDUCE"} <= seen or {"GLOBAL", "MARK", "OBJ"} <= seen or {"MARK", "INST"} <= seen

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 
 IDENTIFIER = "jupyter_mlprod"
-LINE = re.compile(r"^\s*(?:[^%#'\"=]+=\s*)?%mlprod\s+(?P<rest>.*)$", re.DOTALL)
+LINE = re.compile(r"^\s*(?:[\w(*\[][^%#=(]*=\s*)?%mlprod\s+(?P<rest>.*)$", re.DOTALL)
 CONTINUED = "\\"
 DATA = (".npy", ".npz", ".csv", ".parquet")
 SUFFIXES = {"array": DATA, "columns": DATA, "code": (".py",), "model": (".onnx",), "text": (".toml",)}
@@ -109,8 +109,8 @@ def _values(option: call.Option, names: Mapping[str, Any], fragment: str) -> lis
             found += sorted(_workspace().policies)
         if option.names in ("file", "subject") or option.live in SUFFIXES:
             found += _files(fragment, SUFFIXES.get(option.live, ANY_FILE))
-    except (MlprodError, OSError):
-        pass  # a workspace or folder that cannot be read offers nothing; the verb will say why
+    except (MlprodError, OSError, ValueError):
+        pass  # a workspace or folder that cannot be read or named offers nothing; the verb will say why
     return found
 
 

@@ -28,7 +28,7 @@ def page(view: View) -> str:
     """One ``<div>``."""
     edge = f"border-left:3px solid {COLORS[view.outcome]};padding-left:.8em;" if view.outcome else ""
     title = f"<b>{_mark(view.outcome)}</b>&ensp;{_escaped(view.title)}" if view.outcome else f"<b>{_escaped(view.title)}</b>"
-    parts = [f'<div class="mlprod" style="{edge}margin:.3em 0"><p style="margin:0">{title}</p>']
+    parts = [f'<div class="mlprod" style="{edge}margin:.3em 0;overflow-x:auto"><p style="margin:0">{title}</p>']
     parts += [_table(table) for table in view.tables if table.rows]
     parts += [f'<p style="{NOTE}">{_escaped(note)}</p>' for note in view.notes]
     return "".join(parts) + "</div>"
