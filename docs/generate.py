@@ -38,6 +38,9 @@ UNDESCRIBED = {"measure": "name of the measure that is read", "unit": "the unit 
 """Keys of a rule that its docstring takes for granted."""
 
 FIELD_KEYS = {
+    "shape": "of a tensor: integers, and a name for each dimension that may vary; the first names the batch",
+    "longest": "of a text: characters at most",
+    "pii": "class of personal data, such as name or email; its values are kept out of what lies at rest",
     "low": "the least value, inclusive, in `unit`",
     "high": "the greatest value, inclusive, in `unit`",
     "finite": "whether NaN and infinity are refused; tensors only",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+    from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Raw
 
 SETTINGS_FILE = "mlprod.toml"
@@ -281,15 +282,15 @@ class Captures:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def capture(self, source: Any, example: "Raw", preprocess: Callable[[Any], Any] | None) -> Path:
+    def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         with naming_the_extra("packaging a model"):
             if isinstance(source, str) and source.endswith(".onnx"):
                 from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
-                return OnnxCapture(self.folder).capture(source, example, preprocess)
+                return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
             from jupyter_mlprod.adapters.torch_capture import TorchCapture
 
-            return TorchCapture(self.folder).capture(source, example, preprocess)
+            return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
 
 
 def open_runtime(folder: Path) -> "OnnxRuntime":

@@ -19,6 +19,7 @@ from torch import nn
 
 from benchmarks.harness import Sample, Side, interleaved, timed
 from jupyter_mlprod import Package, open_workspace
+from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.source import load_function
 
@@ -52,10 +53,10 @@ def own_side(folder: Path, raw: np.ndarray[Any, Any]) -> Side:
     code.write_text(PREPARE, "utf-8")
     workspace = open_workspace(folder)
     workspace.data.write(raw, example)
-    prepare = load_function(PREPARE, "prepare")
+    ends = Ends(preprocess=load_function(code, "prepare"))
 
     def release(network: nn.Module) -> None:
-        capture = workspace.models.capture(network, raw, prepare)
+        capture = workspace.models.capture(network, raw, ends, shapes={})
         bundle = workspace.run(
             Package(model=str(capture), name="digits", example=str(example), preprocess=f"{code}:prepare", labels=LABELS)
         )
@@ -70,7 +71,9 @@ def peer_side(folder: Path, raw: np.ndarray[Any, Any]) -> Side:
     folder.mkdir()
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("digits", artifact_location=(folder / "artifacts").as_uri()))
-    example = load_function(PREPARE, "prepare")(raw)
+    code = folder / "prepare.py"
+    code.write_text(PREPARE, "utf-8")
+    example = load_function(code, "prepare")(raw)
 
     def log(network: nn.Module) -> None:
         mlflow.pytorch.log_model(network, name="digits", input_example=example)

@@ -1,7 +1,7 @@
 """An .onnx file as a capture. The original's answers are ONNX Runtime's on the file as given, so that stripping it can be caught out."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
-from jupyter_mlprod.core.answer import prepared_inputs, preprocessed
+from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
@@ -33,7 +33,7 @@ class OnnxCapture:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def capture(self, source: Any, example: Raw, preprocess: Callable[[Any], Any] | None) -> Path:
+    def capture(self, source: Any, example: Raw, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:  # noqa: ARG002
         file = Path(str(source))
         if not names_file(str(source)):
             raise MlprodError(Code.BAD_MODEL, f"no model file {str(source)!r}")
@@ -44,17 +44,20 @@ class OnnxCapture:
         except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
             raise MlprodError(Code.BAD_MODEL, f"{file.name} is no valid ONNX model: {' '.join(str(error).split())[:200]}") from None
         kinds = {entry.name: NUMPY_TYPES.get(entry.type, np.float32) for entry in session.get_inputs()}
-        outputs = [entry.name for entry in session.get_outputs()]
+        given = [entry.name for entry in session.get_outputs()]
+        outputs: tuple[str, ...] = ()
         reference = {}
         for batch in batch_sizes(rows(example)):
             raw = part(example, 0, batch)
-            prepared = prepared_inputs(raw if preprocess is None else preprocessed(preprocess, raw, tell=True), list(kinds))
+            prepared = graph_inputs(ends, raw, list(kinds), tell=True)
             try:
                 answers = session.run(None, {name: np.asarray(prepared[name], dtype=kind) for name, kind in kinds.items()})
             except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes without a public common base
                 raise MlprodError(
                     Code.BAD_MODEL, f"{file.name} does not take {batch} prepared rows: {' '.join(str(error).split())[:200]}"
                 ) from None
-            reference.update({f"{batch}/{name}": array for name, array in zip(outputs, answers, strict=True)})
-        capture = Capture(original="onnx", versions={"onnx": onnx.__version__}, inputs=tuple(kinds), outputs=tuple(outputs))
+            finished = final_outputs(ends, dict(zip(given, answers, strict=True)), tell=True)
+            outputs = tuple(finished)
+            reference.update({f"{batch}/{name}": array for name, array in finished.items()})
+        capture = Capture(original="onnx", versions={"onnx": onnx.__version__}, inputs=tuple(kinds), outputs=outputs)
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=bare_bytes(model), reference=reference)

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from jupyter_mlprod.core.answer import decide, prepared_inputs, preprocessed, serving_view
-from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, PREPROCESS, Bundle
+from jupyter_mlprod.core.answer import Ends, decide, final_outputs, graph_inputs, serving_view
+from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, rows, with_nulls
@@ -66,8 +66,12 @@ class OnnxRuntime:
             raise MlprodError(Code.BAD_MODEL, f"ONNX Runtime cannot load {GRAPH}: {' '.join(str(error).split())[:300]}") from None
         self.bundle = bundle
         self.inputs = {entry.name: GRAPH_TYPES.get(entry.type, np.float32) for entry in self.session.get_inputs()}
-        self.outputs = [entry.name for entry in self.session.get_outputs()]
-        self.function = load_function((folder / PREPROCESS).read_text("utf-8"), bundle.preprocess) if bundle.preprocess else None
+        self.given = [entry.name for entry in self.session.get_outputs()]
+        self.ends = Ends(
+            preprocess=load_function(folder / PREPROCESS, bundle.preprocess) if bundle.preprocess else None,
+            postprocess=load_function(folder / POSTPROCESS, bundle.postprocess) if bundle.postprocess else None,
+            normalization=bundle.normalization or {},
+        )
 
     def answer(self, raw: Raw) -> dict[str, Array]:
         """Raw rows to answers.
@@ -78,17 +82,20 @@ class OnnxRuntime:
             the preprocessing fails on these rows.
         """
         demand(self.bundle.contract, raw, name=self.bundle.name)
-        outputs = self.graph(self.prepare(raw))
+        outputs = self.outputs(raw)
         odd = next((len(array) if array.ndim else 0 for array in outputs.values() if not array.ndim or len(array) != rows(raw)), None)
         if odd is not None:
             what = f"{rows(raw)} rows went in and {odd} answers came out"
-            raise MlprodError(Code.PREPROCESS, what, hint="the preprocessing may drop or add no row")
+            raise MlprodError(Code.PREPROCESS, what, hint="what stands before and behind the graph may drop or add no row")
         return decide(self.bundle, outputs)
+
+    def outputs(self, raw: Raw) -> dict[str, Array]:
+        """The contract's outputs, without contract and decision."""
+        return final_outputs(self.ends, self.graph(self.prepare(raw)), tell=False)
 
     def prepare(self, raw: Raw) -> dict[str, Array]:
         """What the graph takes, from the raw batch, by the bundle's own preprocessing."""
-        own = serving_view(self.bundle.contract, raw)
-        return prepared_inputs(own if self.function is None else preprocessed(self.function, own, tell=False), list(self.inputs))
+        return graph_inputs(self.ends, serving_view(self.bundle.contract, raw), list(self.inputs), tell=False)
 
     def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
         try:
@@ -99,7 +106,7 @@ class OnnxRuntime:
             raise MlprodError(
                 Code.PREPROCESS, f"the graph does not take what was prepared: {shapes}", hint="try it on these rows"
             ) from error
-        return dict(zip(self.outputs, answers, strict=True))
+        return dict(zip(self.given, answers, strict=True))
 
 
 def _answer_one_golden_row(folder: Path) -> None:

@@ -12,14 +12,14 @@ import logging
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from jupyter_mlprod.core.answer import prepared_inputs, preprocessed
+from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import bare_bytes
@@ -35,14 +35,15 @@ class TorchCapture:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def capture(self, source: Any, example: Raw, preprocess: Callable[[Any], Any] | None) -> Path:
+    def capture(self, source: Any, example: Raw, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:  # noqa: ARG002
         """Export and let the original answer.
 
         Parameters
         ----------
         source : an ``nn.Module``, or ``module:object`` naming one or a function without arguments that returns one
         example : raw rows, two or more
-        preprocess : function from the raw batch to the module's inputs
+        ends : what stands before and behind the module
+        shapes : declared by name of an input; a name in it is a dimension that may vary
 
         Raises
         ------
@@ -57,19 +58,18 @@ class TorchCapture:
         names = input_names(module)
 
         def inputs_of(raw: Raw) -> Tensors:
-            prepared = raw if preprocess is None else preprocessed(preprocess, raw, tell=True)
-            wanted = names if not isinstance(prepared, Mapping) or preprocess is None else [name for name in names if name in prepared]
-            return {name: _tensor(array) for name, array in prepared_inputs(prepared, wanted or names).items()}
+            return {name: _tensor(array) for name, array in graph_inputs(ends, raw, names, tell=True).items()}
 
         whole = inputs_of(example)
         with torch.inference_mode():
-            outputs = tuple(_named_outputs(_call(module, whole)))
-            reference = {
-                f"{batch}/{name}": array
+            given = tuple(_named_outputs(_call(module, whole)))
+            answers = {
+                batch: final_outputs(ends, _named_outputs(_call(module, inputs_of(part(example, 0, batch)))), tell=True)
                 for batch in batch_sizes(rows(example))
-                for name, array in _named_outputs(_call(module, inputs_of(part(example, 0, batch)))).items()
             }
-        graph = _export(module, whole, outputs)
+        reference = {f"{batch}/{name}": array for batch, named in answers.items() for name, array in named.items()}
+        graph = _export(module, whole, given)
+        outputs = tuple(answers[rows(example)])
         capture = Capture(original="torch", versions={"torch": str(torch.__version__)}, inputs=tuple(whole), outputs=outputs)
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference)
 

@@ -1,4 +1,4 @@
-"""The two ends of an answer: from the raw batch to what the graph takes, and from its outputs to label and confidence.
+"""The two ends of an answer: from the raw batch to what the graph takes, and from what it gives to label and confidence.
 
 Packaging and serving both go through here, so that neither can prepare or decide differently from the other.
 """
@@ -6,10 +6,11 @@ Packaging and serving both go through here, so that neither can prepare or decid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from jupyter_mlprod.core.bundle import Bundle
-from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint
+from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.quality import Floats, probabilities
 from jupyter_mlprod.core.raw import Array, Raw
@@ -19,6 +20,58 @@ CONFIDENCE = "confidence"
 COLUMN_TYPES = {"float": np.float64, "int": np.int64, "bool": np.bool_}
 
 
+class Ends(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands before and behind the graph; a function that is None is not there."""
+
+    preprocess: Callable[[Any], Any] | None = None
+    postprocess: Callable[[Any], Any] | None = None
+    normalization: Mapping[str, Normalization] = {}
+
+
+def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[str, Array]:
+    """What the graph takes, from the raw serving view: preprocessing, which gets texts as a list of str, then normalization.
+
+    Parameters
+    ----------
+    names : inputs of the graph
+    tell : whether an exception's own words may be told; they may quote a value of the data
+
+    Raises
+    ------
+    MlprodError : ``preprocess`` when the function fails or its result does not fit the graph.
+    """
+    texts = not isinstance(raw, Mapping) and raw.ndim == 1 and raw.dtype.kind in "UO"
+    prepared = raw if ends.preprocess is None else called(ends.preprocess, [str(text) for text in raw] if texts else raw, tell=tell)
+    inputs = prepared_inputs(prepared, names)
+    for name, normalization in ends.normalization.items():
+        if name in inputs:
+            inputs[name] = _normalized(inputs[name], normalization)
+    return inputs
+
+
+def _normalized(array: Array, by: Normalization) -> Array:
+    """Computed in float32, as torch would; a statistic a channel applies to axis 1."""
+    shape = (1, -1) + (1,) * (array.ndim - 2) if len(by.mean) > 1 else (1,)
+    mean, std = np.asarray(by.mean, np.float32).reshape(shape), np.asarray(by.std, np.float32).reshape(shape)
+    normalized: Array = (array.astype(np.float32) - mean) / std
+    return normalized
+
+
+def final_outputs(ends: Ends, outputs: dict[str, Array], *, tell: bool) -> dict[str, Array]:
+    """The outputs of the contract, from what the graph gave.
+
+    Raises
+    ------
+    MlprodError : ``postprocess`` when the function fails or returns no mapping of name to array.
+    """
+    if ends.postprocess is None:
+        return outputs
+    result = called(ends.postprocess, dict(outputs), tell=tell, code=Code.POSTPROCESS)
+    if not isinstance(result, Mapping):
+        result = {"output": result}
+    return {str(name): np.asarray(array) for name, array in result.items()}
+
+
 def scores_of(bundle: Bundle, outputs: Mapping[str, Array]) -> Array:
     """The first output in the contract's order."""
     return outputs[bundle.contract.outputs[0].name]
@@ -26,20 +79,53 @@ def scores_of(bundle: Bundle, outputs: Mapping[str, Array]) -> Array:
 
 def class_probabilities(bundle: Bundle, outputs: Mapping[str, Array]) -> Floats:
     """(batch, classes) float64."""
-    return probabilities(scores_of(bundle, outputs).astype(np.float64), are=bundle.scores)
+    found = probabilities(scores_of(bundle, outputs).astype(np.float64), are=bundle.scores)
+    return tempered(found, bundle.operating_point.temperature) if bundle.operating_point else found
+
+
+def tempered(probability: Floats, temperature: float) -> Floats:
+    """Probabilities whose logits are divided by the temperature (Guo et al. 2017, "On calibration of modern neural networks", §4.2)."""
+    if temperature == 1.0:
+        return probability
+    logits = np.log(np.maximum(probability, np.finfo(np.float64).tiny)) / temperature
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scaled: Floats = raised / raised.sum(axis=1, keepdims=True)
+    return scaled
 
 
 def decide(bundle: Bundle, outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Outputs, led by ``label`` and ``confidence`` when the bundle has labels."""
+    """Outputs, led by ``label`` and ``confidence`` when the bundle has labels.
+
+    ``confidence`` is the probability of the label; of the most probable one where the operating point answers none of them.
+    """
     if not bundle.labels:
         return dict(outputs)
     probability = class_probabilities(bundle, outputs)
     best = probability.argmax(axis=1)
-    return {LABEL: np.array(bundle.labels)[best], CONFIDENCE: probability[np.arange(len(best)), best].astype(np.float32), **outputs}
+    names = np.array(bundle.labels)
+    labels, chosen = names[best], best
+    if bundle.operating_point:
+        chosen, abstained = _operated(probability, bundle.labels, bundle.operating_point)
+        labels = np.where(abstained, bundle.operating_point.otherwise, names[chosen])
+    return {LABEL: labels, CONFIDENCE: probability[np.arange(len(best)), chosen].astype(np.float32), **outputs}
+
+
+def _operated(probability: Floats, labels: tuple[str, ...], point: OperatingPoint) -> tuple[Any, Any]:
+    """Index of the label at an operating point, and where none is answered.
+
+    Of the labels that reach their threshold the one that exceeds it by the greatest factor; else the most probable label without one.
+    """
+    limits = np.array([point.thresholds.get(label, np.inf) for label in labels])
+    reached = probability >= limits
+    excess = np.where(reached, probability / np.where(limits > 0, limits, np.finfo(np.float64).tiny), -1.0)
+    free = np.isinf(limits)
+    fallback = np.where(free, probability, -1.0) if free.any() else probability
+    chosen = np.where(reached.any(axis=1), excess.argmax(axis=1), fallback.argmax(axis=1))
+    return chosen, ~reached.any(axis=1) & (not free.any()) & bool(point.otherwise)
 
 
 def serving_view(contract: Contract, raw: Raw) -> Raw:
-    """The raw batch as the preprocessing gets it: the contract's columns in its order and types, or one array for a single tensor."""
+    """The raw batch without what the contract does not name: columns in its order and types, or one array for one tensor or text."""
     named = raw if isinstance(raw, Mapping) else {contract.inputs[0].name: raw}
     if not contract.is_table:
         arrays = {field.name: named[field.name] for field in contract.inputs}
@@ -47,35 +133,31 @@ def serving_view(contract: Contract, raw: Raw) -> Raw:
     return {field.name: _cast(field, named[field.name]) for field in contract.inputs}
 
 
-def _cast(field: Tensor | Column, array: Array) -> Array:
+def _cast(field: Input, array: Array) -> Array:
     kind = COLUMN_TYPES.get(field.type) if isinstance(field, Column) else None
     if kind is None or (kind is not np.float64 and array.dtype.kind == "f"):
         return array
     return array.astype(kind, copy=False)
 
 
-def preprocessed(function: Callable[[Any], Any], raw: Raw, *, tell: bool) -> Any:
-    """What a preprocessing makes of a raw batch.
-
-    Parameters
-    ----------
-    tell : whether the exception's own words may be told; they may quote a value of the data
+def called(function: Callable[[Any], Any], value: Any, *, tell: bool, code: Code = Code.PREPROCESS) -> Any:
+    """What a user's function makes of a batch.
 
     Raises
     ------
-    MlprodError : ``preprocess`` with the type of what the function raised, and the line.
+    MlprodError : of the code, with the type of what the function raised, and the line.
     """
     try:
-        return function(raw)
+        return function(value)
     except (Exception, SystemExit) as error:
-        name = getattr(function, "__name__", "the preprocessing")
+        name = getattr(function, "__name__", f"the {code.label}ing")
         trace = error.__traceback__.tb_next if error.__traceback__ else None
         line = f" in line {trace.tb_lineno}" if trace else ""
         words = f": {' '.join(str(error).split())[:300]}" if tell else ""
-        raise MlprodError(Code.PREPROCESS, f"{name}() raised {type(error).__name__}{line}{words}", hint="try it on these rows") from error
+        raise MlprodError(code, f"{name}() raised {type(error).__name__}{line}{words}", hint="try it on these rows") from error
 
 
-def prepared_inputs(prepared: Array | Mapping[str, Array], names: list[str]) -> dict[str, Array]:
+def prepared_inputs(prepared: Any, names: list[str]) -> dict[str, Array]:
     """Name what a preprocessing returned; without one, a table's columns are stacked side by side.
 
     Raises

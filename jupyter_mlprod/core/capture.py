@@ -1,8 +1,9 @@
 """A capture: a folder with a model's graph and the original's answers on the example, taken where the live model is.
 
-    graph.onnx      the graph, weights inside
-    reference.npz   "<batch>/<output>": what the original answered at each batch size
-    capture.json    what the original was
+    graph.onnx      the graph, weights inside (or beside it in model.onnx.data, when they are too large for one message)
+    reference.npz   "<batch>/<output>": what the original answered at each batch size, postprocessing included
+    capture.json    what the original was, and where it comes from
+    module/         what brings the trainable module back, if it can be; laid out as in the bundle
 
 It is the only thing that `package` reads of a model, so a live module, a file and an import path are packaged alike.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.bundle import Ensemble, Training
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array
 
@@ -23,12 +25,20 @@ CAPTURE_FILE = "capture.json"
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """What the original was: ``torch`` or ``onnx``, the versions at work, its inputs and outputs in order."""
+    """What the original was: ``torch`` or ``onnx``, the versions at work, its inputs and outputs in order.
+
+    Attributes
+    ----------
+    shapes : input of the graph → its shape, with a name for each dimension that may vary
+    """
 
     original: str
     versions: dict[str, str]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    shapes: dict[str, tuple[int | str, ...]] = {}
+    ensemble: Ensemble | None = None
+    training: Training = Training()
 
 
 def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:

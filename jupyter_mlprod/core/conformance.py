@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 
@@ -60,8 +60,7 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
             checks += 1
             found.append(Violation(field=field.name, check="present", rows=0, what=f"{_kind(field)} {field.name!r} is missing"))
             continue
-        results = _check_tensor(field, named[field.name], dims) if isinstance(field, Tensor) else _check_column(field, named[field.name])
-        for violation in results:
+        for violation in _check_field(field, named[field.name], dims):
             checks += 1
             if violation is not None:
                 found.append(violation)
@@ -70,6 +69,16 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
         checks += 1
         found.append(Violation(field="", check="rows", rows=0, what=f"the inputs differ in rows: {', '.join(map(str, sorted(lengths)))}"))
     return Conformance(checks=checks, rows=max(lengths, default=0), violations=tuple(found))
+
+
+def _check_field(field: Input, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
+    match field:
+        case Tensor():
+            return _check_tensor(field, array, dims)
+        case Column():
+            return _check_column(field, array)
+        case Text():
+            return _check_text(field, array)
 
 
 def demand(contract: Contract, raw: Raw, *, name: str) -> None:
@@ -96,8 +105,8 @@ def _shown(names: list[str]) -> str:
     return f"{listed}{' and others are' if len(names) > 3 else ' is' if len(names) == 1 else ' are'}"
 
 
-def _kind(field: Tensor | Column) -> str:
-    return "input" if isinstance(field, Tensor) else "column"
+def _kind(field: Input) -> str:
+    return "column" if isinstance(field, Column) else "input"
 
 
 def _check_tensor(spec: Tensor, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
@@ -180,6 +189,18 @@ def _check_column(spec: Column, array: Array) -> Iterator[Violation | None]:
         if array.dtype.kind == "f":
             yield _rows(spec.name, "finite", np.isinf(array), f"column {spec.name!r} is infinite")
         yield from _range_checks(spec, array[:, None], f"column {spec.name!r}")
+
+
+def _check_text(spec: Text, array: Array) -> Iterator[Violation | None]:
+    if array.ndim != 1 or array.dtype.kind not in "UO":
+        what = f"input {spec.name!r} has dtype {array.dtype} and shape {array.shape}, contract says one text a row"
+        yield Violation(field=spec.name, check="type", rows=len(array) if array.ndim else 0, what=what)
+        return
+    strings = np.array([isinstance(value, str) for value in array], dtype=bool)
+    yield _rows(spec.name, "type", ~strings, f"input {spec.name!r} is no text")
+    if spec.longest is not None:
+        longer = [isinstance(value, str) and len(value) > spec.longest for value in array]
+        yield _rows(spec.name, "longest", np.array(longer, bool), f"input {spec.name!r} is longer than {spec.longest:,} characters")
 
 
 def _range_checks(spec: Tensor | Column, flat: Any, what: str) -> Iterator[Violation | None]:

@@ -1,6 +1,6 @@
 """Contract: what inputs and outputs may look like.
 
-An input is a tensor or a table column. The *serving* view is the inputs; the *training* view adds the target. A shape holds
+An input is a tensor, a table column or a text. The *serving* view is the inputs; the *training* view adds the target. A shape holds
 integers and names: a name is a dimension that may vary between requests but is equal wherever it appears.
 """
 
@@ -8,6 +8,7 @@ import math
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from jupyter_mlprod.core.record import Record
 
@@ -18,7 +19,7 @@ ColumnType = Literal["float", "int", "bool", "string"]
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tensor", forbid_unknown_fields=True):
-    """One tensor. ``low`` and ``high`` are inclusive and in ``unit``."""
+    """One tensor. ``low`` and ``high`` are inclusive and in ``unit``; ``pii`` says which personal data it shows, such as ``face``."""
 
     name: str
     dtype: str
@@ -27,6 +28,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="t
     high: float | None = None
     finite: bool = True
     unit: str = ""
+    pii: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -34,7 +36,10 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="t
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="column", forbid_unknown_fields=True):
-    """One table column. ``low`` and ``high`` are inclusive and in ``unit``; ``categories`` limits strings."""
+    """One table column. ``low`` and ``high`` are inclusive and in ``unit``; ``categories`` limits strings.
+
+    ``pii`` is the class of personal data that it holds, such as ``name`` or ``email``; its values are kept out of what lies at rest.
+    """
 
     name: str
     type: ColumnType
@@ -43,12 +48,24 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="c
     high: float | None = None
     categories: tuple[str, ...] = ()
     unit: str = ""
+    pii: str | UnsetType = UNSET
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="text", forbid_unknown_fields=True):
+    """One string a row, of at most ``longest`` characters."""
+
+    name: str
+    longest: int | None = None
+    pii: str | UnsetType = UNSET
+
+
+Input = Tensor | Column | Text
 
 
 class Contract(Record, frozen=True, kw_only=True, tag="contract/1"):
-    """Inputs (one tensor or many columns, never both), outputs, and the target of the training view."""
+    """Inputs (tensors, columns of a table, or one text, never mixed), outputs, and the target of the training view."""
 
-    inputs: tuple[Tensor | Column, ...]
+    inputs: tuple[Input, ...]
     outputs: tuple[Tensor, ...]
     target: Column | None = None
 
@@ -56,6 +73,15 @@ class Contract(Record, frozen=True, kw_only=True, tag="contract/1"):
         names = [field.name for field in self.inputs]
         if not self.inputs or not self.outputs or len(set(names)) < len(names):
             raise ValueError(f"a contract has inputs of different names, and outputs: {names[:20]}, {len(self.outputs)} outputs")
+
+    @property
+    def is_text(self) -> bool:
+        return any(isinstance(field, Text) for field in self.inputs)
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The inputs that hold personal data."""
+        return tuple(field.name for field in self.inputs if field.pii)
 
     @property
     def is_table(self) -> bool:
@@ -71,6 +97,9 @@ class FieldEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     nullable: bool | None = None
     categories: tuple[str, ...] | None = None
     unit: str | None = None
+    shape: tuple[int | str, ...] | None = None
+    longest: int | None = None
+    pii: str | None = None
 
 
 class ContractEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,29 +111,32 @@ class ContractEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def edited(contract: Contract, edit: ContractEdit) -> tuple[Contract, tuple[str, ...]]:
     """The contract with a person's declarations laid over it, and the faults found on the way.
 
-    A single tensor has no name of its own, so one declared name becomes its name.
+    A single tensor or text has no name of its own, so one declared name becomes its name.
     """
     inputs = contract.inputs
     if not contract.is_table and len(inputs) == 1 and len(edit.inputs) == 1:
         inputs = (msgspec.structs.replace(inputs[0], name=next(iter(edit.inputs))),)
     known = {field.name for field in inputs}
     faults = [f"[inputs.{name}] names no input; the example has {', '.join(sorted(known))}" for name in edit.inputs if name not in known]
-    result: list[Tensor | Column] = []
+    result: list[Input] = []
     for field in inputs:
         declared = msgspec.to_builtins(edit.inputs.get(field.name, FieldEdit()))
         allowed = set(field.__struct_fields__)
         faults += [
             f"[inputs.{field.name}] {key} does not apply to a {type(field).__name__.lower()}" for key in declared if key not in allowed
         ]
-        if "categories" in declared:
-            declared["categories"] = tuple(declared["categories"])
+        declared = {key: tuple(value) if isinstance(value, list) else value for key, value in declared.items()}
         result.append(msgspec.structs.replace(field, **{k: v for k, v in declared.items() if k in allowed}))
         faults += _limit_faults(result[-1])
     return msgspec.structs.replace(contract, inputs=tuple(result)), tuple(faults)
 
 
-def _limit_faults(field: Tensor | Column) -> list[str]:
+def _limit_faults(field: Input) -> list[str]:
     """Limits that no value could break, or that no value could keep."""
+    if isinstance(field, Text):
+        return [f"[inputs.{field.name}] longest is {field.longest}"] if field.longest is not None and field.longest < 1 else []
+    if isinstance(field, Tensor) and not (field.shape and isinstance(field.shape[0], str)):
+        return [f'[inputs.{field.name}] shape must begin with the name of the batch dimension, such as "batch"']
     limits = {side: limit for side, limit in (("low", field.low), ("high", field.high)) if limit is not None}
     faults = [f"[inputs.{field.name}] {side} is {limit}" for side, limit in limits.items() if not math.isfinite(limit)]
     if len(limits) == 2 and limits["low"] > limits["high"]:

@@ -6,7 +6,7 @@
 import difflib
 import re
 import tomllib
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 import msgspec
 from msgspec import inspect
@@ -42,7 +42,8 @@ def decode_toml(text: str, kind: type[T], *, name: str, code: Code) -> T:
 def _check(value: Any, info: inspect.Type, path: Path, faults: list[tuple[Path, str]]) -> None:
     """Collect the faults of ``value`` against ``info``; containers are walked so that one fault hides no other."""
     if isinstance(info, inspect.UnionType):
-        info = next(option for option in info.types if not isinstance(option, inspect.NoneType))
+        options = [option for option in info.types if not isinstance(option, inspect.NoneType)]
+        info = options[0] if len(options) == 1 else info
     match info:
         case inspect.AnyType():
             pass
@@ -94,6 +95,8 @@ def _python_type(info: inspect.Type) -> Any:
             return float
         case inspect.AnyType():
             return Any
+        case inspect.UnionType():
+            return Union[tuple(_python_type(option) for option in info.types)]  # noqa: UP007  made of what is found
     raise TypeError(f"settings of type {info} are not supported")
 
 

@@ -32,6 +32,7 @@ class Code(enum.Enum):
     NO_WORKSPACE = ("no-workspace", 2, "the workspace folder cannot be used")
     NOT_TRUSTED = ("not-trusted", 2, "the bundle holds code and is not signed by a key that this workspace trusts")
     PARITY = ("parity", 1, "the bundle answers differently from the model it was made from")
+    POSTPROCESS = ("postprocess", 2, "the postprocessing function cannot be carried into a bundle, or does not run")
     PREPROCESS = ("preprocess", 2, "the preprocessing function cannot be carried into a bundle")
     UNKNOWN_SUBJECT = ("unknown-subject", 2, "no bundle, alias, version or record of that name")
     NOTHING_BEFORE = ("nothing-before", 2, "there is no former release to roll back to")

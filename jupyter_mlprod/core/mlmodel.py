@@ -6,7 +6,7 @@ Written as JSON, which is YAML, so that the bytes depend on the contract alone. 
 import json
 from typing import Any
 
-from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.contract import Column, Contract, Tensor, Text
 
 MLMODEL = "MLmodel"
 LOADER = "jupyter_mlprod.fronts.pyfunc"
@@ -41,6 +41,8 @@ def _inputs(contract: Contract) -> list[dict[str, Any]]:
     for field in contract.inputs:
         if isinstance(field, Column):
             fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": True})
+        elif isinstance(field, Text):
+            fields.append({"name": field.name, "type": "string", "required": True})
         else:
             fields.append(_tensor(field))
     if len(fields) == 1 and not contract.is_table:

@@ -17,6 +17,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
 
 if TYPE_CHECKING:
+    from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Array, Raw
 
 R = TypeVar("R", bound=Record)
@@ -63,9 +64,10 @@ class Registry(Protocol):
 
 
 class Runtime(Protocol):
-    """A loaded bundle. ``answer`` takes the raw serving view; ``graph`` runs the model alone on prepared inputs."""
+    """A loaded bundle. ``answer`` keeps to the contract and decides, ``outputs`` does neither; ``graph`` runs the model alone."""
 
     def answer(self, raw: "Raw") -> dict[str, "Array"]: ...
+    def outputs(self, raw: "Raw") -> dict[str, "Array"]: ...
     def prepare(self, raw: "Raw") -> dict[str, "Array"]: ...
     def graph(self, prepared: Mapping[str, "Array"]) -> dict[str, "Array"]: ...
 
@@ -79,9 +81,12 @@ class Runtimes(Protocol):
 
 
 class Models(Protocol):
-    """What turns a model into a *capture*: a folder with the graph and the original's answers on the example."""
+    """What turns a model into a *capture*: a folder with the graph and the original's answers on the example.
 
-    def capture(self, source: Any, example: "Raw", preprocess: Callable[[Any], Any] | None) -> Path: ...
+    ``shapes`` are declared by name of an input: a name in it is a dimension that may vary.
+    """
+
+    def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path: ...
 
 
 class Data(Protocol):

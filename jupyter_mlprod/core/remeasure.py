@@ -164,5 +164,5 @@ def _parity_at(bundle: Bundle, answered: dict[str, Array], wanted: dict[str, Arr
 
 
 def _answers(runtime: Runtime, raw: Raw, *, batch: int, upto: int) -> dict[str, Array]:
-    pieces = [runtime.graph(runtime.prepare(part(raw, start, start + batch))) for start in range(0, upto, batch)]
+    pieces = [runtime.outputs(part(raw, start, start + batch)) for start in range(0, upto, batch)]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

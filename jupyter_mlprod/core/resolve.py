@@ -142,6 +142,6 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
     elif fault:
         raise MlprodError(
             Code.NOT_TRUSTED,
-            f"{found.bundle.name}@{short(found.digest)} holds {found.bundle.preprocess}() and {fault}",
+            f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
             hint=f"read {found.folder / 'code'} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -194,16 +195,16 @@ def check_imports(text: str, name: str) -> None:
         _allow(module, name)
 
 
-def load_function(text: str, name: str) -> Callable[..., Any]:
-    """The function ``name`` of a standalone text, executed in a namespace of its own.
+def load_function(file: Path, name: str) -> Callable[..., Any]:
+    """The function ``name`` of a standalone file, executed in a namespace of its own; ``__file__`` leads it to the files beside it.
 
     Raises
     ------
     MlprodError : ``preprocess`` when the text does not run or does not define the function.
     """
-    namespace: dict[str, Any] = {"__name__": "mlprod_preprocess"}
+    namespace: dict[str, Any] = {"__name__": f"mlprod_{name}", "__file__": str(file)}
     try:
-        exec(compile(text, f"<{name}>", "exec"), namespace)  # noqa: S102  the caller has established trust
+        exec(compile(file.read_text("utf-8"), f"<{name}>", "exec"), namespace)  # noqa: S102  the caller has established trust
     except (Exception, SystemExit) as error:
         raise _refuse(f"the code of {name} does not run: {type(error).__name__}: {error}", hint="run it in a fresh kernel") from error
     function = namespace.get(name)

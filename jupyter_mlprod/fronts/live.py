@@ -14,6 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from jupyter_mlprod.core.answer import Ends
+from jupyter_mlprod.core.bundle import Normalization
+from jupyter_mlprod.core.contract import ContractEdit
+from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.requests import REQUESTS
@@ -146,10 +150,25 @@ class Live:
         if isinstance(model, str | os.PathLike):
             return str(model)
         example = self.workspace.data.read(values["example"])
-        spec = str(values.get("preprocess", ""))
+        ends = Ends(
+            preprocess=self._callable(str(values.get("preprocess", ""))),
+            postprocess=self._callable(str(values.get("postprocess", ""))),
+            normalization=decode_toml(_text_of(values, "normalize"), dict[str, Normalization], name="normalize", code=Code.BAD_REQUEST),
+        )
+        edit = decode_toml(_text_of(values, "contract"), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
+        shapes = {name: field.shape for name, field in edit.inputs.items() if field.shape is not None}
+        return str(self.workspace.models.capture(model, example, ends, shapes=shapes))
+
+    def _callable(self, spec: str) -> Callable[[Any], Any] | None:
+        """The notebook's own function behind a spec, or the file's."""
         file, _, name = spec.rpartition(":")
-        function = self.functions.get(spec) or (load_function(Path(file).read_text("utf-8"), name) if file else None)
-        return str(self.workspace.models.capture(model, example, function))
+        return self.functions.get(spec) or (load_function(Path(file), name) if file else None)
+
+
+def _text_of(values: Mapping[str, Any], name: str) -> str:
+    """A text option's text; by now it is a file, or the text itself."""
+    word = str(values.get(name, ""))
+    return Path(word).read_text("utf-8") if names_file(word) else word
 
 
 def _named_file(value: Any, word: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import Bundle
-from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
+from jupyter_mlprod.core.contract import Contract, Input, Tensor, Text
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.notebook import Notebook
@@ -159,12 +159,43 @@ def _bundle(bundle: Bundle) -> View:
         ("scores", bundle.scores),
         ("labels", ", ".join(bundle.labels)),
         ("preprocess", f"{bundle.preprocess}()" if bundle.preprocess else ""),
+        ("normalization", _normalization(bundle)),
+        ("ensemble", _ensemble(bundle)),
+        ("postprocess", f"{bundle.postprocess}()" if bundle.postprocess else ""),
+        ("operating point", _operating_point(bundle)),
+        ("trainable", "yes: load brings the module back" if bundle.holds(STRUCTURE) else ""),
         ("snapshot", short(bundle.snapshot)),
         ("files", f"{len(bundle.files)}, {size / 1e6:.2f} MB"),
     ]
     view.table(("", " "), [fact for fact in facts if fact[1]])
     _fields(view, bundle.contract)
     return view
+
+
+def _normalization(bundle: Bundle) -> str:
+    given = bundle.normalization or {}
+    return "; ".join(f"{name}: mean {_numbers(by.mean)}, std {_numbers(by.std)}" for name, by in given.items())
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(map(number, values))
+
+
+def _ensemble(bundle: Bundle) -> str:
+    if not bundle.ensemble:
+        return ""
+    weights = f", weights {_numbers(bundle.ensemble.weights)}" if bundle.ensemble.combine == "weighted" else ""
+    return f"{bundle.ensemble.combine} of {len(bundle.ensemble.weights)}{weights}"
+
+
+def _operating_point(bundle: Bundle) -> str:
+    point = bundle.operating_point
+    if not point:
+        return ""
+    facts = [f"temperature {number(point.temperature)}"] if point.temperature != 1 else []
+    facts += [f"{label} from {number(limit)}" for label, limit in point.thresholds.items()]
+    facts += [f"otherwise {point.otherwise}"] if point.otherwise else []
+    return ", ".join(facts)
 
 
 def _contract(contract: Contract) -> View:
@@ -176,17 +207,20 @@ def _contract(contract: Contract) -> View:
 def _fields(view: View, contract: Contract) -> None:
     rows = [_field_row("in", field) for field in contract.inputs] + [_field_row("out", field) for field in contract.outputs]
     rows += [_field_row("target", contract.target)] if contract.target else []
-    view.table(("side", "name", "type", "shape", "range", "unit", "nulls"), rows)
+    view.table(("side", "name", "type", "shape", "range", "unit", "nulls", "personal data"), rows)
 
 
-def _field_row(side: str, field: Tensor | Column) -> tuple[str, ...]:
+def _field_row(side: str, field: Input) -> tuple[str, ...]:
+    personal = field.pii or ""
+    if isinstance(field, Text):
+        return (side, field.name, "text", "" if field.longest is None else f"{number(field.longest)} characters", "", "", "no", personal)
     low = "" if field.low is None else number(field.low)
     high = "" if field.high is None else number(field.high)
     limits = f"{low} … {high}" if low or high else ""
     if isinstance(field, Tensor):
-        return (side, field.name, field.dtype, "(" + ", ".join(map(str, field.shape)) + ")", limits, field.unit, "")
+        return (side, field.name, field.dtype, "(" + ", ".join(map(str, field.shape)) + ")", limits, field.unit, "", personal)
     kind = f"{field.type}: {', '.join(field.categories)}" if field.categories else field.type
-    return (side, field.name, kind, "", limits, field.unit, "allowed" if field.nullable else "no")
+    return (side, field.name, kind, "", limits, field.unit, "allowed" if field.nullable else "no", personal)
 
 
 def _notebook(notebook: Notebook) -> View:

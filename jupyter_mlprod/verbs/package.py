@@ -1,4 +1,4 @@
-"""``package``: a model, its preprocessing, labels and contract become a bundle.
+"""``package``: a model, what stands before and behind it, labels and contract become a bundle.
 
 The bundle is staged, made to answer, and held against the original; only a bundle that agrees is given its digest and kept.
 """
@@ -6,19 +6,21 @@ The bundle is staged, made to answer, and held against the original; only a bund
 import ast
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, PREPROCESS, REQUIREMENTS, Bundle, Scores
+from jupyter_mlprod.core import bundle as layout
+from jupyter_mlprod.core.answer import Ends
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
-from jupyter_mlprod.core.conformance import check_batch, nulls
-from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, ContractEdit, Tensor, edited
+from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
 from jupyter_mlprod.core.ports import Ports
@@ -30,7 +32,7 @@ from jupyter_mlprod.core.source import check_imports, load_function
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
 
-TENSOR = "input"
+T = TypeVar("T")
 PARITY = Policy(
     name="parity",
     rules=(
@@ -40,70 +42,122 @@ PARITY = Policy(
 )
 
 
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """``FILE.py:NAME``, read; both empty when there is none."""
+
+    name: str = ""
+    text: str = ""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle is made of besides the model, read and checked before any work."""
+
+    example: Raw
+    labels: tuple[str, ...]
+    preprocess: Function
+    postprocess: Function
+    assets: tuple[Path, ...]
+    ends: Ends
+    edit: ContractEdit
+    point: OperatingPoint | None
+
+
 def run(request: Package, ports: Ports) -> Bundle:
     """Package, prove parity, sign, keep."""
     check_name(request.name, what="name")
     ports.signer.public_key()  # a key that cannot be had is told before the work
-    example = ports.data.read(request.example)
-    if rows(example) < 2:
-        raise MlprodError(Code.BAD_DATA, f"the example has {rows(example)} rows; two or more are needed to let the batch size vary")
-    code, function = _preprocess(request.preprocess)
-    labels = _labels(request.labels)
-    folder = _capture(request, example, ports, code=code, function=function)
+    parts = _parts(request, ports)
+    folder = _capture(request, parts, ports)
     try:
-        return _from_capture(request, ports, folder=folder, example=example, labels=labels, code=code, function=function)
+        return _from_capture(request, parts, ports, folder=folder)
     finally:
         if folder.resolve().is_relative_to(ports.scratch.resolve()):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _from_capture(
-    request: Package, ports: Ports, *, folder: Path, example: Raw, labels: tuple[str, ...], code: str, function: str
-) -> Bundle:
+def _parts(request: Package, ports: Ports) -> Parts:
+    example = ports.data.read(request.example)
+    if rows(example) < 2:
+        raise MlprodError(Code.BAD_DATA, f"the example has {rows(example)} rows; two or more are needed to let the batch size vary")
+    preprocess, before = _function(request.preprocess, Code.PREPROCESS)
+    postprocess, behind = _function(request.postprocess, Code.POSTPROCESS)
+    labels = _labels(request.labels)
+    normalization = _document(request.normalize, dict[str, Normalization], name="normalize")
+    return Parts(
+        example=example,
+        labels=labels,
+        preprocess=preprocess,
+        postprocess=postprocess,
+        assets=_assets(request.assets),
+        ends=Ends(preprocess=before, postprocess=behind, normalization=_normalization(normalization)),
+        edit=_document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT),
+        point=_operating_point(request.operating_point, labels),
+    )
+
+
+def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
     try:
         capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
     except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+    unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
+    if unknown:
+        raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
-    contract = _contract(request, example, capture, reference)
+    example = parts.example
     bundle = Bundle(
         name=request.name,
-        contract=contract,
-        scores=_scores(request, labels, reference[f"{rows(example)}/{capture.outputs[0]}"]),
-        labels=labels,
-        preprocess=function,
+        contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
+        scores=infer_scores(request.scores, parts.labels, reference[f"{rows(example)}/{capture.outputs[0]}"]),
+        labels=parts.labels,
+        preprocess=parts.preprocess.name,
         snapshot=raw_digest(ports.data.read(request.data)) if request.data else "",
+        postprocess=parts.postprocess.name or msgspec.UNSET,
+        normalization=dict(parts.ends.normalization) or msgspec.UNSET,
+        operating_point=parts.point or msgspec.UNSET,
+        ensemble=capture.ensemble or msgspec.UNSET,
     )
     staging = ports.scratch / f"staging-{uuid.uuid4().hex[:12]}"
     try:
-        return _prove_and_keep(
-            request, ports, bundle, staging=staging, graph=folder / GRAPH_FILE, code=code, example=example, reference=reference
-        )
+        _stage(bundle, parts, ports, folder=folder, staging=staging)
+        return _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, graph: Path, code: str, example: Raw, reference: Mapping[str, Array]
-) -> Bundle:
-    named = example if isinstance(example, Mapping) else {bundle.contract.inputs[0].name: example}
+def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging: Path) -> None:
+    """Lay the bundle's files out, all but the golden samples and the manifest."""
     try:
         staging.mkdir(parents=True)
-        shutil.copyfile(graph, staging / GRAPH)
-        pins = ports.machine.requirements(_modules(code))
+        shutil.copyfile(folder / GRAPH_FILE, staging / GRAPH)
+        if (folder / GRAPH_DATA).exists():
+            shutil.copyfile(folder / GRAPH_DATA, staging / GRAPH_DATA)
+        if (folder / MODULE).is_dir():
+            shutil.copytree(folder / MODULE, staging / MODULE)
+        pins = ports.machine.requirements(_modules(parts.preprocess.text + "\n" + parts.postprocess.text))
         _write_text(staging / REQUIREMENTS, "".join(f"{pin}\n" for pin in pins))
         _write_text(staging / MLMODEL, mlmodel_text(bundle.contract))
         _write_text(staging / "python_env.yaml", python_env_text(requirements=REQUIREMENTS))
-        if code:
-            _write_text(staging / PREPROCESS, code)
+        for function, path in ((parts.preprocess, layout.PREPROCESS), (parts.postprocess, layout.POSTPROCESS)):
+            if function.text:
+                _write_text(staging / path, function.text)
+        for asset in parts.assets:
+            (staging / CODE).mkdir(exist_ok=True)
+            shutil.copyfile(asset, staging / CODE / asset.name)
     except OSError as error:
         raise MlprodError(Code.DISK, f"the bundle could not be staged in {staging}: {error.strerror or error}") from error
+
+
+def _prove_and_keep(
+    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array]
+) -> Bundle:
+    named = example if isinstance(example, Mapping) else {bundle.contract.inputs[0].name: example}
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
-    golden = runtime.graph(runtime.prepare(example))
-    ports.data.write(named, staging / GOLDEN_INPUTS)
-    ports.data.write(golden, staging / GOLDEN_ANSWERS)
+    golden = runtime.outputs(example)
+    ports.data.write(named, staging / layout.GOLDEN_INPUTS)
+    ports.data.write(golden, staging / layout.GOLDEN_ANSWERS)
     parity = Evidence(
         kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
         context={**ports.runtimes.context(), **ports.machine.context()},
@@ -149,6 +203,13 @@ def _read_text(path: str) -> str:
         raise MlprodError(Code.BAD_REQUEST, f"{path} cannot be read: {reason}") from None
 
 
+def _document(value: str, kind: type[T], *, name: str, code: Code = Code.BAD_REQUEST) -> T:
+    """A TOML text, or the file that it names, as ``kind``."""
+    if value.endswith(".toml") and not names_file(value):
+        raise MlprodError(code, f"there is no file {value!r}")
+    return decode_toml(_text(value), kind, name=name, code=code)
+
+
 def _labels(spec: str) -> tuple[str, ...]:
     """Class names, separated by commas or, in a file, by lines too."""
     if not spec:
@@ -160,18 +221,55 @@ def _labels(spec: str) -> tuple[str, ...]:
     return labels
 
 
-def _preprocess(spec: str) -> tuple[str, str]:
-    """(source text, function name) of ``FILE.py:FUNCTION``; two empty strings for none."""
-    if not spec:
-        return "", ""
-    file, colon, function = spec.rpartition(":")
-    if not colon or not function.isidentifier() or not names_file(file):
+def _normalization(given: dict[str, Normalization]) -> dict[str, Normalization]:
+    for name, by in given.items():
+        if len(by.mean) != len(by.std) or not by.mean:
+            raise MlprodError(Code.BAD_REQUEST, f"normalize: {name!r} has {len(by.mean)} means and {len(by.std)} standard deviations")
+        if not all(0 < std < float("inf") for std in by.std) or not all(abs(mean) < float("inf") for mean in by.mean):
+            raise MlprodError(Code.BAD_REQUEST, f"normalize: {name!r} needs finite means and standard deviations above 0")
+    return given
+
+
+def _operating_point(value: str, labels: tuple[str, ...]) -> OperatingPoint | None:
+    if not value:
+        return None
+    point = _document(value, OperatingPoint, name="operating-point")
+    unknown = sorted(set(point.thresholds) - set(labels))
+    if unknown:
         raise MlprodError(
-            Code.PREPROCESS, f"{spec!r} is no preprocessing function", hint="write FILE.py:FUNCTION, or a function of the notebook"
+            Code.BAD_REQUEST, f"operating-point: there is no label {unknown[0]!r}; labels are {', '.join(labels) or 'not given'}"
         )
-    code = _read_text(file)
-    check_imports(code, function)
-    return code, function
+    if not 0 < point.temperature < float("inf") or not all(0 < limit <= 1 for limit in point.thresholds.values()):
+        raise MlprodError(Code.BAD_REQUEST, "operating-point: the temperature is above 0, and a threshold above 0 and at most 1")
+    if point.otherwise in labels or (point.otherwise and set(point.thresholds) != set(labels)):
+        what = "'otherwise' is no label, and needs a threshold for every label"
+        raise MlprodError(Code.BAD_REQUEST, f"operating-point: {what}", hint="a label without a threshold is answered when no other is")
+    return point
+
+
+def _function(spec: str, code: Code) -> tuple[Function, Callable[[Any], Any] | None]:
+    """``FILE.py:FUNCTION`` as text and as something to call; nothing for an empty spec."""
+    if not spec:
+        return Function(), None
+    file, colon, name = spec.rpartition(":")
+    if not colon or not name.isidentifier() or not names_file(file):
+        raise MlprodError(code, f"{spec!r} is no {code.label}ing function", hint="write FILE.py:FUNCTION, or a function of the notebook")
+    text = _read_text(file)
+    check_imports(text, name)
+    return Function(name=name, text=text), load_function(Path(file), name)
+
+
+def _assets(files: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files that lie beside the code in the bundle."""
+    paths = tuple(Path(file) for file in files)
+    missing = next((path for path in paths if not names_file(str(path))), None)
+    if missing is not None:
+        raise MlprodError(Code.BAD_REQUEST, f"there is no file {str(missing)!r} for --assets")
+    names = [path.name.casefold() for path in paths]
+    taken = next((name for name in names if names.count(name) > 1 or f"{CODE}/{name}" in (layout.PREPROCESS, layout.POSTPROCESS)), None)
+    if taken:
+        raise MlprodError(Code.BAD_REQUEST, f"two files would be {CODE}/{taken} in the bundle", hint="rename one of them")
+    return paths
 
 
 def _modules(code: str) -> tuple[str, ...]:
@@ -185,67 +283,12 @@ def _modules(code: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _capture(request: Package, example: Raw, ports: Ports, *, code: str, function: str) -> Path:
+def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
     """The capture that a magic has made already, or a new one from a file or an import path."""
     if names_file(f"{request.model}/{CAPTURE_FILE}"):
         return Path(request.model)
     if request.model.endswith((".pt2", ".pt", ".pth", ".pkl")):
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")
-    return ports.models.capture(request.model, example, load_function(code, function) if function else None)
-
-
-def _contract(request: Package, example: Raw, capture: Capture, reference: Mapping[str, Array]) -> Contract:
-    """Read the contract off the example, lay the declared one over it, and hold the example against the result."""
-    named = example if isinstance(example, Mapping) else {TENSOR: example}
-    is_table = isinstance(example, Mapping) and all(array.ndim == 1 for array in example.values())
-    inputs = tuple(_column(name, array) if is_table else _tensor(name, array) for name, array in named.items())
-    for key, array in reference.items():
-        batch, _, name = key.partition("/")
-        if array.ndim == 0 or len(array) != int(batch):
-            raise MlprodError(Code.BAD_MODEL, f"output {name!r} has shape {array.shape} for {batch} rows; outputs hold one answer a row")
-    outputs = tuple(_tensor(name, reference[f"{rows(example)}/{name}"]) for name in capture.outputs)
-    contract = Contract(inputs=inputs, outputs=outputs)
-    if request.contract:
-        if request.contract.endswith(".toml") and not names_file(request.contract):
-            raise MlprodError(Code.BAD_CONTRACT, f"there is no file {request.contract!r}")
-        edit = decode_toml(_text(request.contract), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
-        contract, faults = edited(contract, edit)
-        if faults:
-            raise MlprodError(
-                Code.BAD_CONTRACT, "\n".join(faults), hint="[inputs.NAME] takes low, high, finite, nullable, categories, unit"
-            )
-    broken = check_batch(contract, example).violations
-    if broken:
-        raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
-    return contract
-
-
-def _tensor(name: str, array: Array) -> Tensor:
-    if array.dtype.name not in DTYPES:
-        what = f"{name!r} has dtype {array.dtype}; a tensor holds real numbers or booleans"
-        raise MlprodError(Code.BAD_DATA, what, hint="strings are columns of a table: one value a row, in a mapping or a DataFrame")
-    return Tensor(name=name, dtype=array.dtype.name, shape=("batch", *array.shape[1:]))
-
-
-def _column(name: str, array: Array) -> Column:
-    kinds: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "O": "string"}
-    if array.dtype.kind not in kinds:
-        raise MlprodError(Code.BAD_DATA, f"column {name!r} has dtype {array.dtype}; numbers, booleans and strings can be packaged")
-    return Column(name=name, type=kinds[array.dtype.kind], nullable=bool(nulls(array).any()))
-
-
-def _scores(request: Package, labels: tuple[str, ...], first: Array) -> Scores:
-    """What the first output holds, and whether the labels fit it."""
-    if not labels:
-        return "values" if request.scores == "auto" else request.scores
-    width = int(np.prod(first.shape[1:])) if first.ndim > 1 else 1
-    classes = 2 if width == 1 else width
-    if classes != len(labels):
-        raise MlprodError(Code.BAD_REQUEST, f"there are {len(labels)} labels, and the model scores {classes} classes")
-    if request.scores != "auto":
-        return request.scores
-    flat = first.astype(np.float64).reshape(len(first), -1)
-    bounded = bool((flat >= 0).all() and (flat <= 1).all())
-    sums_to_one = width == 1 or bool(np.allclose(flat.sum(axis=1), 1, atol=1e-3))
-    return "probabilities" if bounded and sums_to_one else "logits"
+    shapes = {name: field.shape for name, field in parts.edit.inputs.items() if field.shape is not None}
+    return ports.models.capture(request.model, parts.example, parts.ends, shapes=shapes)

@@ -46,11 +46,12 @@ def read(path: str | Path) -> Raw | MlprodError:
     """What a file holds, or the refusal; anything else that is raised fails the test."""
     try:
         return DataFiles().read(str(path))
-    except MlprodError as error:
-        assert error.code is Code.BAD_DATA
-        assert "\n" not in error.message
-        assert len(error.message) < 400 + len(str(path))
-        return error
+    except MlprodError as refusal:
+        error = refusal
+    assert error.code is Code.BAD_DATA
+    assert "\n" not in error.message
+    assert len(error.message) < 400 + len(str(path))
+    return error
 
 
 def refused(path: str | Path) -> MlprodError:

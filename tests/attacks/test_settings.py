@@ -30,12 +30,14 @@ def refusal(text: str) -> MlprodError | None:
     Path("mlprod.toml").write_text(text)
     try:
         open_workspace()
-    except MlprodError as error:
-        assert error.code is Code.BAD_SETTINGS
-        assert error.code.status == 2
-        assert all(line.startswith("mlprod.toml:") for line in error.message.splitlines())
-        return error
-    return None
+    except MlprodError as refusal:
+        error = refusal
+    else:
+        return None
+    assert error.code is Code.BAD_SETTINGS
+    assert error.code.status == 2
+    assert all(line.startswith("mlprod.toml:") for line in error.message.splitlines())
+    return error
 
 
 @pytest.mark.parametrize("value", VALUES)

@@ -40,6 +40,7 @@ def test_a_declaration_may_say_no() -> None:
 def test_a_single_tensor_takes_the_one_name_that_is_declared() -> None:
     contract, faults = edit(ONE_TENSOR, image=FieldEdit(low=0))
     assert faults == ()
+    assert isinstance(contract.inputs[0], Tensor)
     assert (contract.inputs[0].name, contract.inputs[0].low) == ("image", 0)
 
 

@@ -3,9 +3,11 @@
 import itertools
 import linecache
 import sys
+import tempfile
 import textwrap
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,15 @@ def carried(namespace: dict[str, Any]) -> Callable[..., Any]:
     text = standalone(namespace["prepare"])
     assert text == standalone(namespace["prepare"])
     compile(text, "<text>", "exec")
-    return load_function(text, "prepare")
+    return loaded(text)
+
+
+def loaded(text: str) -> Callable[..., Any]:
+    """The function ``prepare`` of a text, by way of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prepare.py"
+        file.write_text(text, "utf-8")
+        return load_function(file, "prepare")
 
 
 def refused(namespace: dict[str, Any]) -> str:
@@ -199,5 +209,5 @@ def test_a_function_without_source_is_refused() -> None:
 @pytest.mark.parametrize("text", ["def prepare(x:", "raise ValueError('no')", "import nothing_of_that_name", "other = 1", "prepare = 3"])
 def test_a_text_that_does_not_run_or_lacks_the_function_is_refused(text: str) -> None:
     with pytest.raises(MlprodError) as caught:
-        load_function(text, "prepare")
+        loaded(text)
     assert caught.value.code is Code.PREPROCESS

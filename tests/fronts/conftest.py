@@ -1,5 +1,6 @@
 """IPython with the extension loaded: in this process, and as a real kernel."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,11 @@ class Kernel:
 
 
 @pytest.fixture(scope="session")
-def kernel(made_workspace: Path) -> Iterator[Kernel]:
-    """A real kernel in the made workspace, the extension loaded; tests only read there."""
-    manager, client = start_new_kernel(cwd=str(made_workspace))
+def kernel(made_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A real kernel in a copy of the made workspace, the extension loaded."""
+    folder = tmp_path_factory.mktemp("kernel") / "made"
+    shutil.copytree(made_workspace, folder)
+    manager, client = start_new_kernel(cwd=str(folder))
     found = Kernel(client)
     try:
         assert found.run("%load_ext jupyter_mlprod").status == "ok"

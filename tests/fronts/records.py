@@ -105,6 +105,11 @@ def poisoned(record: Record) -> Record:
     return msgspec.convert(_poison(plain, free), type(record))
 
 
+def _numbered(value: object, index: int) -> object:
+    """Items of a list have names that differ."""
+    return {**value, "name": f"{value['name']}{index}"} if isinstance(value, dict) and "name" in value else value
+
+
 def _poison(value: object, free: set[str]) -> object:
     if isinstance(value, dict):
         poisoned_keys = {key: EVIL if key in free and item is not None else _poison(item, free) for key, item in value.items()}
@@ -116,5 +121,5 @@ def _poison(value: object, free: set[str]) -> object:
                 poisoned_keys[key] = [f"{EVIL}{index}" for index, _ in enumerate(value[key])]
         return poisoned_keys
     if isinstance(value, list | tuple):
-        return [_poison(item, free) for item in value]
+        return [_numbered(_poison(item, free), index) for index, item in enumerate(value)]
     return EVIL if value in ("seven", "all in answers.csv") else value

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.capture import CAPTURE_FILE
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.fronts.live import Live
@@ -317,8 +318,8 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, Any, Callable[[Any], Any] | None]] = []
 
-    def capture(self, source: Any, example: Any, preprocess: Callable[[Any], Any] | None) -> Path:
-        self.asked.append((source, example, preprocess))
+    def capture(self, source: Any, example: Any, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        self.asked.append((source, example, ends.preprocess))
         return Path("the-capture")
 
 

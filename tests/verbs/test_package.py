@@ -326,7 +326,9 @@ def test_a_contract_that_contradicts_itself_or_the_example_is_refused_with_every
 
 
 @pytest.mark.parametrize(
-    "example", [np.array(["a", "b"]), np.zeros((4, 3), complex), np.zeros(4, "datetime64[s]"), np.zeros(4, [("a", "f8")])], ids=repr
+    "example",
+    [np.array([["a", "b"], ["c", "d"]]), np.zeros((4, 3), complex), np.zeros(4, "datetime64[s]"), np.zeros(4, [("a", "f8")])],
+    ids=repr,
 )
 def test_an_example_that_is_neither_numbers_nor_a_table_says_what_to_do(bare_desk: Desk, example: Any) -> None:
     np.save("odd.npy", example)

@@ -24,12 +24,39 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     preprocess: Annotated[
         str, option("function from the raw batch to what the model takes, or FILE.py:FUNCTION", live="code", metavar="FUNCTION")
     ] = ""
+    postprocess: Annotated[
+        str,
+        option(
+            "function from the model's outputs, by name, to the outputs that are answered, or FILE.py:FUNCTION",
+            live="code",
+            metavar="FUNCTION",
+        ),
+    ] = ""
+    assets: Annotated[
+        tuple[str, ...],
+        option("files that the functions read; they lie beside the code, found by Path(__file__).with_name(…)", metavar="FILES"),
+    ] = ()
     labels: Annotated[
         str, option("class names in the order of the scores: comma-separated, or a list of the notebook", live="labels", metavar="LABELS")
     ] = ""
     data: Annotated[str, option("training data; its digest is recorded as the snapshot", live="array", names="file", metavar="DATA")] = ""
     contract: Annotated[
-        str, option("TOML with [inputs.NAME] tables: low, high, unit, nullable, categories", live="text", names="file", metavar="TOML")
+        str,
+        option(
+            "TOML with [inputs.NAME] tables: low, high, unit, nullable, categories, shape, pii", live="text", names="file", metavar="TOML"
+        ),
+    ] = ""
+    normalize: Annotated[
+        str,
+        option(
+            "TOML with a table for an input of the model: mean and std, one number or one a channel",
+            live="text",
+            names="file",
+            metavar="TOML",
+        ),
+    ] = ""
+    operating_point: Annotated[
+        str, option("TOML: temperature, [thresholds] by label, otherwise", live="text", names="file", metavar="TOML")
     ] = ""
     scores: Annotated[
         Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")

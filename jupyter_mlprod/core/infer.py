@@ -1,0 +1,81 @@
+"""Reading a contract, and what the scores are, off an example and the original's answers to it.
+
+What a person declares in ``contract.toml`` is laid over what is read, and the example is held against the result.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from jupyter_mlprod.core.bundle import Scores
+from jupyter_mlprod.core.conformance import check_batch, nulls
+from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, ContractEdit, Input, Tensor, Text, edited
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Array, Raw, rows
+
+TENSOR, TEXT = "input", "text"
+EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii"
+
+
+def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[str, Array], *, edit: ContractEdit) -> Contract:
+    """The contract of an example, edited.
+
+    Parameters
+    ----------
+    reference : ``<batch>/<output>`` → (batch, ...), the original's answers
+
+    Raises
+    ------
+    MlprodError : ``bad-model``, ``bad-data`` or ``bad-contract``, with what does not fit.
+    """
+    for key, array in reference.items():
+        batch, _, name = key.partition("/")
+        if array.ndim == 0 or len(array) != int(batch):
+            raise MlprodError(Code.BAD_MODEL, f"output {name!r} has shape {array.shape} for {batch} rows; outputs hold one answer a row")
+    found = tuple(_tensor(name, reference[f"{rows(example)}/{name}"]) for name in outputs)
+    contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit)
+    if faults:
+        raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
+    broken = check_batch(contract, example).violations
+    if broken:
+        raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
+    return contract
+
+
+def _inputs(example: Raw) -> tuple[Input, ...]:
+    if not isinstance(example, Mapping):
+        return (Text(name=TEXT) if example.dtype.kind in "UO" and example.ndim == 1 else _tensor(TENSOR, example),)
+    if all(array.ndim == 1 for array in example.values()):
+        return tuple(_column(name, array) for name, array in example.items())
+    return tuple(_tensor(name, array) for name, array in example.items())
+
+
+def _tensor(name: str, array: Array) -> Tensor:
+    if array.dtype.name not in DTYPES:
+        what = f"{name!r} has dtype {array.dtype}; a tensor holds real numbers or booleans"
+        raise MlprodError(Code.BAD_DATA, what, hint="strings are columns of a table: one value a row, in a mapping or a DataFrame")
+    return Tensor(name=name, dtype=array.dtype.name, shape=("batch", *array.shape[1:]))
+
+
+def _column(name: str, array: Array) -> Column:
+    kinds: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "O": "string"}
+    if array.dtype.kind not in kinds:
+        raise MlprodError(Code.BAD_DATA, f"column {name!r} has dtype {array.dtype}; numbers, booleans and strings can be packaged")
+    return Column(name=name, type=kinds[array.dtype.kind], nullable=bool(nulls(array).any()))
+
+
+def infer_scores(asked: Scores | Literal["auto"], labels: tuple[str, ...], first: Array) -> Scores:
+    """What the first output holds, and whether the labels fit it."""
+    if not labels:
+        return "values" if asked == "auto" else asked
+    width = int(np.prod(first.shape[1:])) if first.ndim > 1 else 1
+    classes = 2 if width == 1 else width
+    if classes != len(labels):
+        raise MlprodError(Code.BAD_REQUEST, f"there are {len(labels)} labels, and the model scores {classes} classes")
+    if asked != "auto":
+        return asked
+    flat = first.astype(np.float64).reshape(len(first), -1)
+    bounded = bool((flat >= 0).all() and (flat <= 1).all())
+    sums_to_one = width == 1 or bool(np.allclose(flat.sum(axis=1), 1, atol=1e-3))
+    return "probabilities" if bounded and sums_to_one else "logits"
