@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint
+from jupyter_mlprod.core.bundle import Bundle, Normalization
 from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.quality import Floats, probabilities
+from jupyter_mlprod.core.quality import Floats, Ints, probabilities
 from jupyter_mlprod.core.raw import Array, Raw
 
 LABEL = "label"
@@ -101,27 +101,29 @@ def decide(bundle: Bundle, outputs: Mapping[str, Array]) -> dict[str, Array]:
     if not bundle.labels:
         return dict(outputs)
     probability = class_probabilities(bundle, outputs)
-    best = probability.argmax(axis=1)
-    names = np.array(bundle.labels)
-    labels, chosen = names[best], best
-    if bundle.operating_point:
-        chosen, abstained = _operated(probability, bundle.labels, bundle.operating_point)
-        labels = np.where(abstained, bundle.operating_point.otherwise, names[chosen])
-    return {LABEL: labels, CONFIDENCE: probability[np.arange(len(best)), chosen].astype(np.float32), **outputs}
+    chosen = decided(bundle, probability)
+    otherwise = bundle.operating_point.otherwise if bundle.operating_point else ""
+    labels = np.array([*bundle.labels, otherwise])[chosen]  # the last one is that of an index of -1
+    shown = np.where(chosen < 0, probability.argmax(axis=1), chosen)
+    return {LABEL: labels, CONFIDENCE: probability[np.arange(len(shown)), shown].astype(np.float32), **outputs}
 
 
-def _operated(probability: Floats, labels: tuple[str, ...], point: OperatingPoint) -> tuple[Any, Any]:
-    """Index of the label at an operating point, and where none is answered.
+def decided(bundle: Bundle, probability: Floats) -> Ints:
+    """(n,) index of the label that is answered, -1 for none of them.
 
-    Of the labels that reach their threshold the one that exceeds it by the greatest factor; else the most probable label without one.
+    Without an operating point the most probable label. With one: of the labels that reach their threshold the one that exceeds it by the
+    greatest factor; else the most probable of those without a threshold; else ``otherwise``.
     """
-    limits = np.array([point.thresholds.get(label, np.inf) for label in labels])
-    reached = probability >= limits
-    excess = np.where(reached, probability / np.where(limits > 0, limits, np.finfo(np.float64).tiny), -1.0)
-    free = np.isinf(limits)
-    fallback = np.where(free, probability, -1.0) if free.any() else probability
-    chosen = np.where(reached.any(axis=1), excess.argmax(axis=1), fallback.argmax(axis=1))
-    return chosen, ~reached.any(axis=1) & (not free.any()) & bool(point.otherwise)
+    point = bundle.operating_point
+    if not point or not point.thresholds:
+        return np.asarray(probability.argmax(axis=1))
+    limits = np.array([point.thresholds.get(label, np.inf) for label in bundle.labels])
+    reached, free = probability >= limits, np.isinf(limits)
+    factor = np.where(reached, probability / limits, -1.0)
+    fallback = np.where(free, probability, -1.0).argmax(axis=1) if free.any() else probability.argmax(axis=1)
+    if point.otherwise:
+        fallback = np.full(len(probability), -1)
+    return np.asarray(np.where(reached.any(axis=1), factor.argmax(axis=1), fallback))
 
 
 def serving_view(contract: Contract, raw: Raw) -> Raw:

@@ -37,24 +37,27 @@ def probabilities(scores: Floats, *, are: str) -> Floats:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def classification(probability: Floats, target: Ints, *, labels: tuple[str, ...], groups: Groups) -> tuple[Measure, ...]:
-    """Measures of a classifier.
+def classification(probability: Floats, answer: Ints, target: Ints, *, labels: tuple[str, ...], groups: Groups) -> tuple[Measure, ...]:
+    """Measures of a classifier. A row that is answered by none of the labels is not right.
 
     Parameters
     ----------
     probability : (n, classes) float64
+    answer : (n,) class index that is answered, -1 for none
     target : (n,) class index
     groups : slice column → (n,) value of each row as text
     """
     n = len(target)
-    answer = probability.argmax(axis=1)
     right = answer == target
+    best = probability.argmax(axis=1) == target
     own = np.clip(probability[np.arange(n), target], 1e-15, 1.0)
     brier = ((probability - np.eye(probability.shape[1])[target]) ** 2).sum(axis=1)
     measures = [
         measure("accuracy", wilson(int(right.sum()), n), n=n, method="wilson"),
-        measure("calibration_error", calibration_error(probability.max(axis=1), right), n=n, method="bootstrap"),
+        measure("calibration_error", calibration_error(probability.max(axis=1), best), n=n, method="bootstrap"),
     ]
+    if (answer < 0).any():
+        measures.append(measure("coverage", wilson(int((answer >= 0).sum()), n), n=n, method="wilson"))
     if n > 1:
         measures += [
             measure("log_loss", mean(-np.log(own)), n=n, method="student-t"),

@@ -165,11 +165,22 @@ def _bundle(bundle: Bundle) -> View:
         ("operating point", _operating_point(bundle)),
         ("trainable", "yes: load brings the module back" if bundle.holds(STRUCTURE) else ""),
         ("snapshot", short(bundle.snapshot)),
+        ("real data in it", _real_data(bundle)),
         ("files", f"{len(bundle.files)}, {size / 1e6:.2f} MB"),
     ]
     view.table(("", " "), [fact for fact in facts if fact[1]])
     _fields(view, bundle.contract)
     return view
+
+
+def _real_data(bundle: Bundle) -> str:
+    """What of the example lies in the bundle as golden samples."""
+    personal = bundle.contract.personal
+    real = [field.name for field in bundle.contract.inputs if field.name not in personal]
+    listed = ", ".join(real[:8]) + (f" and {len(real) - 8} more" if len(real) > 8 else "")
+    made_up = f"{', '.join(personal)} made up, being personal" if personal else ""
+    rows = f"the rows of the example: {listed}" if real else "none"
+    return "; ".join(part for part in (rows, made_up) if part)
 
 
 def _normalization(bundle: Bundle) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_mlprod.core.answer import class_probabilities, scores_of
+from jupyter_mlprod.core.answer import class_probabilities, decided, scores_of
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -41,8 +41,9 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
     measures: tuple[Measure, ...]
     if found.bundle.labels:
         truth = _classes(target, found.bundle)
-        measures = classification(scores, truth, labels=found.bundle.labels, groups=groups) + reliability(scores, truth)
-        measures += _against_champion(found, scores, truth, raw, ports, context)
+        answer = decided(found.bundle, scores)
+        measures = classification(scores, answer, truth, labels=found.bundle.labels, groups=groups) + reliability(scores, truth)
+        measures += _against_champion(found, answer, truth, raw, ports, context)
     else:
         if target.dtype.kind not in "fiu" or len(target) < 2:
             raise MlprodError(
@@ -77,13 +78,13 @@ def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
     return scores
 
 
-def _against_champion(found: Found, scores: Floats, truth: Ints, raw: Raw, ports: Ports, context: dict[str, str]) -> tuple[Measure, ...]:
+def _against_champion(found: Found, answer: Ints, truth: Ints, raw: Raw, ports: Ports, context: dict[str, str]) -> tuple[Measure, ...]:
     """``accuracy_delta``: this bundle less the champion, paired on the rows; nothing when there is no champion to ask."""
     held = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
     if held is None:
         return ()
     context["champion"] = held.bundle
-    right = scores.argmax(axis=1) == truth
+    right = answer == truth
     if held.bundle == found.digest:
         own = Measure(name="accuracy_delta", value=0.0, unit="1", n=len(right), method="identity", note="this bundle is the champion")
         return (own,)
@@ -99,8 +100,8 @@ def _against_champion(found: Found, scores: Floats, truth: Ints, raw: Raw, ports
     if not champion.bundle.labels:
         context["champion_refused"] = "it has no labels"
         return ()
-    names = np.array(champion.bundle.labels)
-    champion_right = names[theirs.argmax(axis=1)] == np.array(found.bundle.labels)[truth]
+    names = np.array([*champion.bundle.labels, ""])  # the last one is that of an index of -1
+    champion_right = names[decided(champion.bundle, theirs)] == np.array(found.bundle.labels)[truth]
     return (measure("accuracy_delta", paired_delta(right, champion_right), n=len(right), method="bonett-price"),)
 
 

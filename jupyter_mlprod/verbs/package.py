@@ -16,14 +16,16 @@ from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
+from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
-from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.ports import Ports, Runtime
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest, rows
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.remeasure import parity_measures
@@ -152,18 +154,17 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
 def _prove_and_keep(
     request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array]
 ) -> Bundle:
-    named = example if isinstance(example, Mapping) else {bundle.contract.inputs[0].name: example}
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
-    golden = runtime.outputs(example)
-    ports.data.write(named, staging / layout.GOLDEN_INPUTS)
-    ports.data.write(golden, staging / layout.GOLDEN_ANSWERS)
+    golden, answers = _golden(bundle, runtime, example)
+    ports.data.write(golden if isinstance(golden, Mapping) else {bundle.contract.inputs[0].name: golden}, staging / layout.GOLDEN_INPUTS)
+    ports.data.write(answers, staging / layout.GOLDEN_ANSWERS)
     parity = Evidence(
         kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
         context={**ports.runtimes.context(), **ports.machine.context()},
     )  # fmt: skip
     _demand_parity(parity, ports, what="the bundle answers differently from the model")
-    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, example, golden, per_batch=False))
+    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     kept = ports.bundles.add(staging, bundle, origin)
@@ -173,6 +174,20 @@ def _prove_and_keep(
     ports.records.put(msgspec.structs.replace(parity, subject=name))
     ports.session[kept.name] = name
     return kept
+
+
+def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[str, Array]]:
+    """The golden samples and what the bundle answers to them: the example, without the personal data in it."""
+    golden = at_rest(bundle.contract, example)
+    personal = ", ".join(bundle.contract.personal)
+    try:
+        demand(bundle.contract, golden, name=bundle.name)
+        return golden, runtime.outputs(golden)
+    except MlprodError as error:
+        if not personal:
+            raise
+        what = f"values made up in place of personal data ({personal}) are not taken: {error.message}"
+        raise MlprodError(error.code, what, hint="declare low and high, or categories, so that what is made up makes sense") from None
 
 
 def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:

@@ -8,6 +8,7 @@ from jupyter_mlprod.core.quality import classification, probabilities, regressio
 
 PROBABILITY = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1]])
 TARGET = np.array([0, 1, 2, 1, 2, 0])
+ANSWER = PROBABILITY.argmax(axis=1)
 SITE = np.array(["a", "a", "b", "b", "b", "b"])
 
 
@@ -18,7 +19,7 @@ def by_place(measures: tuple[Measure, ...]) -> dict[tuple[str, str], Measure]:
 
 
 def test_classification_measures_the_whole_every_class_and_every_slice() -> None:
-    found = by_place(classification(PROBABILITY, TARGET, labels=("x", "y", "z"), groups={"site": SITE}))
+    found = by_place(classification(PROBABILITY, ANSWER, TARGET, labels=("x", "y", "z"), groups={"site": SITE}))
     expected = {
         ("accuracy", ""): (5 / 6, 6),
         ("recall", "class=x"): (1.0, 2),
@@ -36,7 +37,7 @@ def test_classification_measures_the_whole_every_class_and_every_slice() -> None
 
 
 def test_every_quality_measure_has_an_interval_and_says_by_which_method() -> None:
-    for measure in classification(PROBABILITY, TARGET, labels=("x", "y", "z"), groups={"site": SITE}):
+    for measure in classification(PROBABILITY, ANSWER, TARGET, labels=("x", "y", "z"), groups={"site": SITE}):
         assert measure.low is not None
         assert measure.high is not None
         assert measure.method in ("wilson", "student-t", "bootstrap")
@@ -44,18 +45,18 @@ def test_every_quality_measure_has_an_interval_and_says_by_which_method() -> Non
 
 
 def test_a_class_without_rows_has_no_recall() -> None:
-    found = by_place(classification(PROBABILITY[:2], TARGET[:2], labels=("x", "y", "z"), groups={}))
+    found = by_place(classification(PROBABILITY[:2], ANSWER[:2], TARGET[:2], labels=("x", "y", "z"), groups={}))
     assert ("recall", "class=z") not in found
 
 
 def test_one_row_is_measured_without_the_means_that_need_two() -> None:
-    names = {measure.name for measure in classification(PROBABILITY[:1], TARGET[:1], labels=("x", "y", "z"), groups={})}
+    names = {measure.name for measure in classification(PROBABILITY[:1], ANSWER[:1], TARGET[:1], labels=("x", "y", "z"), groups={})}
     assert names == {"accuracy", "calibration_error", "recall"}
 
 
 def test_a_wrong_answer_given_with_certainty_has_a_finite_loss() -> None:
     certain = np.array([[1.0, 0.0], [1.0, 0.0]])
-    found = by_place(classification(certain, np.array([0, 1]), labels=("x", "y"), groups={}))
+    found = by_place(classification(certain, certain.argmax(axis=1), np.array([0, 1]), labels=("x", "y"), groups={}))
     assert np.isfinite(found["log_loss", ""].value)
 
 
@@ -97,3 +98,12 @@ def test_reliability_has_one_point_for_every_bin_with_rows_and_counts_every_row(
     assert [point.where["confidence"] for point in points] == sorted(point.where["confidence"] for point in points)
     sure = reliability(np.array([[1.0, 0.0]]), np.array([0]))
     assert [(point.where["confidence"], point.value) for point in sure] == [("0.9-1.0", 1.0)]
+
+
+def test_a_row_answered_by_no_label_is_wrong_and_not_covered() -> None:
+    abstaining = np.where(np.arange(len(ANSWER)) == 0, -1, TARGET)
+    found = by_place(classification(PROBABILITY, abstaining, TARGET, labels=("x", "y", "z"), groups={}))
+    share = (len(TARGET) - 1) / len(TARGET)
+    assert found["accuracy", ""].value == pytest.approx(share)
+    assert found["coverage", ""].value == pytest.approx(share)
+    assert "coverage" not in {m.name for m in classification(PROBABILITY, ANSWER, TARGET, labels=("x", "y", "z"), groups={})}

@@ -1,0 +1,61 @@
+"""What lies at rest in place of personal data: synthesized values that keep the contract and come from no person.
+
+They depend on the contract alone and not on the values they stand for, so that nothing about those can be read off them: no null, no
+length, no order.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.raw import Array, Raw, rows
+
+SEED = 0
+
+
+def at_rest(contract: Contract, raw: Raw) -> Raw:
+    """The batch with every input that the contract calls personal synthesized.
+
+    Parameters
+    ----------
+    raw : (batch, ...) array, or a mapping of input name to (batch, ...) array, that keeps the contract
+    """
+    fields = {field.name: field for field in contract.inputs}
+    if not isinstance(raw, Mapping):
+        return _kept(contract.inputs[0], raw, n=len(raw))
+    return {name: _kept(fields[name], array, n=rows(raw)) if name in fields else array for name, array in raw.items()}
+
+
+def _kept(field: Input, array: Array, *, n: int) -> Array:
+    if not field.pii:
+        return array
+    match field:
+        case Tensor():
+            return _numbers(field, array)
+        case Column(type="bool"):
+            return np.asarray(np.arange(n) % 2 == 1)
+        case Column(type="string") | Text():
+            return np.array(_words(field, n))
+        case Column():
+            return _numbers(field, array)
+
+
+def _words(field: Column | Text, n: int) -> list[str]:
+    """Categories in turn, or the class of data and a number."""
+    if isinstance(field, Column) and field.categories:
+        return [field.categories[index % len(field.categories)] for index in range(n)]
+    longest = field.longest if isinstance(field, Text) else None
+    return [f"{index + 1} {field.pii}"[:longest] for index in range(n)]
+
+
+def _numbers(field: Tensor | Column, array: Array) -> Array:
+    """Evenly drawn between the limits; without a limit, over one unit beside the other one."""
+    low = field.low if field.low is not None else (field.high - 1 if field.high is not None else 0.0)
+    high = field.high if field.high is not None else low + 1
+    drawn = np.random.default_rng(SEED).uniform(low, high, size=array.shape)
+    if array.dtype.kind in "iu":
+        drawn = np.clip(np.round(drawn), np.ceil(low), np.floor(high))
+    if array.dtype.kind == "b":
+        return drawn > (low + high) / 2
+    return drawn.astype(array.dtype)

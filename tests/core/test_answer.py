@@ -1,0 +1,103 @@
+"""The two ends of an answer: normalization, postprocessing, and the label at an operating point."""
+
+import numpy as np
+import pytest
+
+from jupyter_mlprod.core.answer import Ends, decide, decided, final_outputs, graph_inputs, tempered
+from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint
+from jupyter_mlprod.core.contract import Contract, Tensor
+from jupyter_mlprod.core.errors import Code, MlprodError
+
+CONTRACT = Contract(
+    inputs=(Tensor(name="x", dtype="float32", shape=("batch", 3)),), outputs=(Tensor(name="p", dtype="float32", shape=("batch", 3)),)
+)
+PROBABILITY = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.35, 0.33, 0.32]])
+
+
+def bundle(point: OperatingPoint | None = None) -> Bundle:
+    made = Bundle(name="n", contract=CONTRACT, scores="probabilities", labels=("a", "b", "c"))
+    return made if point is None else Bundle(**{**{f: getattr(made, f) for f in made.__struct_fields__}, "operating_point": point})
+
+
+def answers(point: OperatingPoint | None = None) -> tuple[list[str], list[float]]:
+    found = decide(bundle(point), {"p": PROBABILITY})
+    return found["label"].tolist(), [round(float(value), 4) for value in found["confidence"].tolist()]
+
+
+def test_without_an_operating_point_the_most_probable_label_is_answered() -> None:
+    assert answers() == (["a", "b", "a"], [0.5, 0.6, 0.35])
+
+
+def test_a_label_that_reaches_its_threshold_is_answered_before_any_without_one() -> None:
+    assert answers(OperatingPoint(thresholds={"c": 0.3})) == (["a", "c", "c"], [0.5, 0.3, 0.32])
+
+
+def test_of_two_labels_that_reach_theirs_the_one_that_exceeds_it_more_is_answered() -> None:
+    assert answers(OperatingPoint(thresholds={"b": 0.3, "c": 0.1}))[0] == ["c", "c", "c"]
+
+
+def test_where_no_threshold_is_reached_the_other_word_is_answered_with_the_highest_confidence() -> None:
+    point = OperatingPoint(thresholds={"a": 0.5, "b": 0.5, "c": 0.5}, otherwise="unsure")
+    assert answers(point) == (["a", "b", "unsure"], [0.5, 0.6, 0.35])
+    assert decided(bundle(point), PROBABILITY).tolist() == [0, 1, -1]
+
+
+def test_without_another_word_the_most_probable_label_is_answered() -> None:
+    assert answers(OperatingPoint(thresholds={"a": 0.5, "b": 0.5, "c": 0.5}))[0] == ["a", "b", "a"]
+
+
+def test_a_temperature_divides_the_logits() -> None:
+    logits = np.log(PROBABILITY)
+    cooled = np.exp(logits / 2)
+    np.testing.assert_allclose(tempered(PROBABILITY, 2.0), cooled / cooled.sum(axis=1, keepdims=True))
+    assert tempered(PROBABILITY, 1.0) is PROBABILITY
+    assert answers(OperatingPoint(temperature=2.0))[0] == answers()[0]
+
+
+def test_a_temperature_takes_probabilities_of_zero_and_one() -> None:
+    found = tempered(np.array([[0.0, 1.0], [1.0, 0.0]]), 3.0)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("mean", [(2.0,), (1.0, 2.0, 3.0)])
+def test_normalization_is_for_the_whole_or_for_each_channel(mean: tuple[float, ...]) -> None:
+    images = np.arange(24, dtype=np.float64).reshape(2, 3, 2, 2)
+    ends = Ends(normalization={"x": Normalization(mean=mean, std=tuple(2.0 for _ in mean))})
+    found = graph_inputs(ends, images, ["x"], tell=True)["x"].astype(np.float64)
+    wanted = (images - np.asarray(mean).reshape(1, -1, 1, 1)) / 2
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert graph_inputs(ends, images, ["x"], tell=True)["x"].dtype == np.float32
+
+
+def test_normalization_follows_the_preprocessing() -> None:
+    ends = Ends(preprocess=lambda batch: batch * 10, normalization={"x": Normalization(mean=(10.0,), std=(1.0,))})
+    np.testing.assert_allclose(graph_inputs(ends, np.ones((2, 1)), ["x"], tell=True)["x"].astype(np.float64), 0)
+
+
+def test_texts_reach_the_preprocessing_as_a_list_of_strings() -> None:
+    seen: list[object] = []
+
+    def prepare(batch: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        seen.append(batch)
+        return np.array([[len(text)] for text in batch])
+
+    assert graph_inputs(Ends(preprocess=prepare), np.array(["one", "three"]), ["x"], tell=True)["x"].tolist() == [[3], [5]]
+    assert seen == [["one", "three"]]
+    assert isinstance(seen[0], list)
+
+
+def test_a_postprocessing_makes_the_outputs() -> None:
+    ends = Ends(postprocess=lambda outputs: {"double": outputs["p"] * 2})
+    assert final_outputs(ends, {"p": np.ones((2, 1))}, tell=True)["double"].tolist() == [[2], [2]]
+    assert list(final_outputs(Ends(postprocess=lambda outputs: outputs["p"]), {"p": np.ones(2)}, tell=True)) == ["output"]
+
+
+def test_a_postprocessing_that_fails_tells_no_value_of_the_data() -> None:
+    def post(outputs: object) -> object:
+        raise ValueError("secret 42")
+
+    with pytest.raises(MlprodError) as caught:
+        final_outputs(Ends(postprocess=post), {"p": np.ones(2)}, tell=False)
+    assert caught.value.code is Code.POSTPROCESS
+    assert "42" not in str(caught.value)
