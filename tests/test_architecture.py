@@ -47,12 +47,12 @@ def test_reading_records_imports_neither_torch_nor_mlflow_nor_onnxruntime(made_w
         assert not imported_by(code) & {"torch", "mlflow", "onnx", "onnxruntime", "pandas"}, words
 
 
-def test_answering_imports_neither_torch_nor_mlflow(made_workspace: Path) -> None:
+def test_answering_imports_neither_torch_nor_mlflow_nor_scipy(made_workspace: Path) -> None:
     code = (
         f"import os; os.chdir({str(made_workspace)!r})\nimport numpy as np\nfrom jupyter_mlprod import load\n"
         "assert set(load('tiny').answer(np.load('x.npy'))['label']) == {'left', 'right'}"
     )
-    assert not imported_by(code) & {"torch", "mlflow", "onnx", "pandas", "papermill"}
+    assert not imported_by(code) & {"torch", "mlflow", "onnx", "pandas", "papermill", "scipy"}
 
 
 def test_only_the_workspace_builds_adapters() -> None:

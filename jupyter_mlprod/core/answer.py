@@ -12,8 +12,8 @@ import numpy as np
 from jupyter_mlprod.core.bundle import Bundle, Normalization
 from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.quality import Floats, Ints, probabilities
 from jupyter_mlprod.core.raw import Array, Raw
+from jupyter_mlprod.core.scores import Floats, Ints, probabilities, tempered
 
 LABEL = "label"
 CONFIDENCE = "confidence"
@@ -81,16 +81,6 @@ def class_probabilities(bundle: Bundle, outputs: Mapping[str, Array]) -> Floats:
     """(batch, classes) float64."""
     found = probabilities(scores_of(bundle, outputs).astype(np.float64), are=bundle.scores)
     return tempered(found, bundle.operating_point.temperature) if bundle.operating_point else found
-
-
-def tempered(probability: Floats, temperature: float) -> Floats:
-    """Probabilities whose logits are divided by the temperature (Guo et al. 2017, "On calibration of modern neural networks", §4.2)."""
-    if temperature == 1.0:
-        return probability
-    logits = np.log(np.maximum(probability, np.finfo(np.float64).tiny)) / temperature
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: Floats = raised / raised.sum(axis=1, keepdims=True)
-    return scaled
 
 
 def decide(bundle: Bundle, outputs: Mapping[str, Array]) -> dict[str, Array]:

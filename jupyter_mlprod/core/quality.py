@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.evidence import Measure
+from jupyter_mlprod.core.scores import Floats, Ints
 from jupyter_mlprod.core.uncertainty import Interval, calibration_error, mean, wilson
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Groups = Mapping[str, NDArray[np.str_]]
 
 
@@ -17,24 +16,6 @@ def measure(name: str, interval: Interval, *, n: int, method: str, where: dict[s
     """A measure from (value, low, high)."""
     value, low, high = interval
     return Measure(name=name, value=value, low=low, high=high, n=n, unit=unit, where=where or {}, method=method)
-
-
-def probabilities(scores: Floats, *, are: str) -> Floats:
-    """Class probabilities, (n, classes).
-
-    Parameters
-    ----------
-    scores : (n, classes) logits or probabilities; (n, 1) or (n,) is the score of the second of two classes
-    are : ``logits`` or ``probabilities``
-    """
-    scores = scores.reshape(len(scores), -1).astype(np.float64)
-    if scores.shape[1] == 1:
-        positive = 1 / (1 + np.exp(-np.clip(scores, -700, 700))) if are == "logits" else scores
-        return np.hstack([1 - positive, positive])
-    if are == "probabilities":
-        return scores
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def classification(probability: Floats, answer: Ints, target: Ints, *, labels: tuple[str, ...], groups: Groups) -> tuple[Measure, ...]:

@@ -15,11 +15,12 @@ from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.quality import Floats, Ints, classification, measure, regression, reliability
+from jupyter_mlprod.core.quality import classification, measure, regression, reliability
 from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.requests.evaluate import Evaluate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.scores import Floats, Ints
 from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.uncertainty import paired_delta
 

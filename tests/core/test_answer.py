@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from jupyter_mlprod.core.answer import Ends, decide, decided, final_outputs, graph_inputs, tempered
+from jupyter_mlprod.core.answer import Ends, decide, decided, final_outputs, graph_inputs
 from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint
 from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.scores import tempered
 
 CONTRACT = Contract(
     inputs=(Tensor(name="x", dtype="float32", shape=("batch", 3)),), outputs=(Tensor(name="p", dtype="float32", shape=("batch", 3)),)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jupyter_mlprod.core.evidence import Measure
-from jupyter_mlprod.core.quality import classification, probabilities, regression, reliability, slices
+from jupyter_mlprod.core.quality import classification, regression, reliability, slices
+from jupyter_mlprod.core.scores import probabilities
 
 PROBABILITY = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1]])
 TARGET = np.array([0, 1, 2, 1, 2, 0])
