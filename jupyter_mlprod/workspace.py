@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
+    from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.core.answer import Ends
@@ -240,6 +241,12 @@ class Workspace:
         from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntimes
 
         return OnnxRuntimes()
+
+    @cached_property
+    def graphs(self) -> "OnnxGraphs":
+        from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
+
+        return OnnxGraphs()
 
     @cached_property
     def data(self) -> "DataFiles":

@@ -87,6 +87,22 @@ class Runtimes(Protocol):
     def context(self) -> dict[str, str]: ...
 
 
+class GraphEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """An input or output of a graph: ONNX's name of its type, and its shape, in which a text is a size that may vary."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
+
+
+class Graphs(Protocol):
+    """Graph files, read and written without computing: what one takes and gives, a copy with metadata, what ONNX's checker says."""
+
+    def ends(self, file: Path) -> tuple[tuple[GraphEnd, ...], tuple[GraphEnd, ...]]: ...
+    def copy(self, file: Path, out: Path, *, data: str, metadata: dict[str, str]) -> None: ...
+    def fault(self, file: Path) -> str: ...
+
+
 class Models(Protocol):
     """What turns a model into a *capture*: a folder with the graph and the original's answers on the example.
 
@@ -132,6 +148,7 @@ class Signer(Protocol):
     def sign(self, folder: Path, name: str, digest: str) -> None: ...
     def signature_fault(self, folder: Path, name: str, digest: str) -> str: ...
     def public_key(self) -> str: ...
+    def known_keys(self) -> tuple[str, ...]: ...
 
 
 class Machine(Protocol):
@@ -158,6 +175,8 @@ class Ports(Protocol):
     def registry(self) -> Registry: ...
     @property
     def runtimes(self) -> Runtimes: ...
+    @property
+    def graphs(self) -> Graphs: ...
     @property
     def models(self) -> Models: ...
     @property

@@ -60,12 +60,16 @@ def keep(found: Found, ports: Ports) -> Found:
     else:
         if not ports.bundles.faults(home)[1]:
             return msgspec.structs.replace(found, folder=home)
-    try:
-        origin = msgspec.json.decode((found.folder / ORIGIN).read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError, RecursionError):
-        origin = ports.machine.origin(notebook="", run="")
-    ports.bundles.add(found.folder, found.bundle, origin)
+    ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
     return msgspec.structs.replace(found, folder=ports.bundles.path(found.digest))
+
+
+def origin_of(folder: Path) -> Origin | None:
+    """What a bundle's folder says of who made it, if it says anything that can be read."""
+    try:
+        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _digest_of(subject: Subject, ports: Ports) -> str | None:
