@@ -5,6 +5,7 @@ it is (a link, a pipe, a file that has a second name somewhere) is stood for by 
 fault like any other. The workspace's own store is not copied: it is as safe as the rights of its file system.
 """
 
+import contextlib
 import os
 import shutil
 import stat
@@ -37,6 +38,7 @@ class DiskArrivals:
         self.folder = folder
         self.own = own
         self.rooms: list[Path] = []
+        self.made: list[Path] = []
 
     def admit(self, path: Path) -> Path:
         """A private copy of a bundle, its digests not yet verified.
@@ -55,13 +57,17 @@ class DiskArrivals:
         raise _broken(f"there is no bundle {str(path)[:200]!r}, no {what} of that name", hint="mlprod list shows the workspace's own")
 
     def leave(self) -> None:
-        """Remove the copies."""
+        """Remove the copies, and what was made to hold them where there had been no workspace."""
         while self.rooms:
             shutil.rmtree(self.rooms.pop(), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            while self.made:
+                self.made.pop().rmdir()
 
     def _filled(self, path: Path, *, archive: bool) -> Path:
         room = self.folder / uuid.uuid4().hex
         self.rooms.append(room)
+        self.made += [place for place in (*reversed(self.folder.parents), self.folder) if not place.exists()]
         copy = room / path.resolve().name.removesuffix(SUFFIX)[:100]  # a folder that is named by a digest is held to it
         try:
             room.mkdir(parents=True, mode=0o700)
