@@ -7,6 +7,7 @@ fault like any other. The workspace's own store is not copied: it is as safe as 
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -22,6 +23,7 @@ from jupyter_mlprod.core.manifest import MAX_MANIFEST_BYTES, MOST_FILES, parse_m
 MOST_BESIDE_BYTES = 256_000_000
 """For what no manifest sizes: ``attached/``, and files that do not belong there."""
 
+DIGEST_NAME = re.compile(r"[0-9a-f]{64}")
 NOWHERE = "is-not-a-regular-file"
 
 
@@ -68,7 +70,8 @@ class DiskArrivals:
         room = self.folder / uuid.uuid4().hex
         self.rooms.append(room)
         self.made += [place for place in (*reversed(self.folder.parents), self.folder) if not place.exists()]
-        copy = room / path.resolve().name.removesuffix(SUFFIX)[:100]  # a folder that is named by a digest is held to it
+        name = path.resolve().name
+        copy = room / (name if DIGEST_NAME.fullmatch(name) else "bundle")  # a folder that is named by a digest is held to it
         try:
             room.mkdir(parents=True, mode=0o700)
             copy.mkdir()
