@@ -14,7 +14,7 @@ _HOMES = {
     "jupyter_mlprod.workspace": ("load", "open_workspace"),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
-        "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
+        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
         "Promote", "Rollback", "Scan", "Show", "Verify",
     ),
 }  # fmt: skip

@@ -9,6 +9,7 @@ import datetime
 import importlib
 import os
 import tomllib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +25,14 @@ from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.core.settings import read_document
 
 if TYPE_CHECKING:
+    from jupyter_mlprod.adapters.arrivals import DiskArrivals
     from jupyter_mlprod.adapters.data_files import DataFiles
     from jupyter_mlprod.adapters.disk_store import DiskBundles, DiskRecords
     from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
+    from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.core.answer import Ends
@@ -179,8 +182,11 @@ class Workspace:
         """
         name = str(request.__struct_config__.tag)
         verb = importlib.import_module(f"jupyter_mlprod.verbs.{name}")
-        with naming_the_extra(name):
-            record: Record = verb.run(request, self)
+        try:
+            with naming_the_extra(name):
+                record: Record = verb.run(request, self)
+        finally:
+            self.arrivals.leave()
         return record
 
     def _document_text(self) -> str:
@@ -213,6 +219,12 @@ class Workspace:
         return DiskBundles(self.store / "bundles")
 
     @cached_property
+    def arrivals(self) -> "DiskArrivals":
+        from jupyter_mlprod.adapters.arrivals import DiskArrivals
+
+        return DiskArrivals(self.scratch / "unpacked", own=self.store / "bundles")
+
+    @cached_property
     def ledger(self) -> "SqlLedger":
         from jupyter_mlprod.adapters.ledger_sql import SqlLedger
 
@@ -229,6 +241,12 @@ class Workspace:
         from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntimes
 
         return OnnxRuntimes()
+
+    @cached_property
+    def graphs(self) -> "OnnxGraphs":
+        from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
+
+        return OnnxGraphs()
 
     @cached_property
     def data(self) -> "DataFiles":
@@ -324,7 +342,13 @@ def load(subject: str, *, trust: str = "") -> "OnnxRuntime":
     MlprodError : ``unknown-subject``, ``bundle-broken`` or ``not-trusted``.
     """
     workspace = open_workspace()
-    found = find_bundle(subject, workspace)
-    check_trust(found, workspace, trust=trust)
-    with naming_the_extra("answering"):
-        return workspace.runtimes.open(found.folder, found.bundle, threads=1)
+    try:
+        found = find_bundle(subject, workspace)
+        check_trust(found, workspace, trust=trust)
+        with naming_the_extra("answering"):
+            runtime = workspace.runtimes.open(found.folder, found.bundle, threads=1)
+    except BaseException:
+        workspace.arrivals.leave()
+        raise
+    weakref.finalize(runtime, workspace.arrivals.leave)  # its code may read its files whenever it answers
+    return runtime

@@ -17,12 +17,11 @@ import msgspec
 
 from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from jupyter_mlprod.core.nouns import read_record
 from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes, short
-from jupyter_mlprod.core.subject import NAME, NAME_RULE
 
 R = TypeVar("R", bound=Record)
-MAX_MANIFEST_BYTES = 16_000_000
 NO_SUBJECT = "none"
 LONGEST_SUBJECT = 200
 DIGEST_NAME = re.compile(r"[0-9a-f]{64}")
@@ -165,8 +164,9 @@ class DiskBundles:
         faults += [f"{path} is missing" for path in named if path not in present]
         faults += [f"{path} is not in the manifest" for path in sorted(present - named.keys() - {MANIFEST})]
         for path in sorted(present & named.keys()):
-            if _entry(folder, path) != named[path]:
-                faults.append(f"{path} has other bytes than the manifest says")
+            entry = _entry(folder, path)
+            if entry != named[path]:
+                faults.append(f"{path} {'has other bytes than the manifest says' if entry.bytes >= 0 else entry.sha256}")
         return bundle, tuple(faults)
 
     def remove(self, digest: str) -> int:
@@ -190,7 +190,7 @@ def _files(folder: Path) -> list[str]:
 def _entry(folder: Path, path: str) -> BundleFile:
     file = folder / path
     if file.is_symlink() or not file.is_file():
-        return BundleFile(path=path, bytes=-1, sha256="not a regular file")
+        return BundleFile(path=path, bytes=-1, sha256="is a link, or no regular file")
     with file.open("rb") as stream:
         hashed = hashlib.file_digest(stream, "sha256").hexdigest()
     return BundleFile(path=path, bytes=file.stat().st_size, sha256=DIGEST_PREFIX + hashed)
@@ -200,19 +200,8 @@ def _manifest(folder: Path) -> tuple[Bundle | None, list[str]]:
     path = folder / MANIFEST
     if not path.is_file() or path.is_symlink():
         return None, [f"{path} is missing, so this is no bundle"]
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        return None, [f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes"]
-    data = path.read_bytes()
-    try:
-        bundle = msgspec.json.decode(data, type=Bundle)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return None, [f"{MANIFEST} cannot be read: {error}"]
-    if not NAME.fullmatch(bundle.name):
-        return None, [f"{MANIFEST} says that the bundle is named {bundle.name[:80]!r}; a name may hold {NAME_RULE}"]
-    faults = [] if canonical(bundle) == data else [f"{MANIFEST} is not in canonical form"]
-    if any(entry.path.startswith("/") or ".." in entry.path.split("/") or "\\" in entry.path for entry in bundle.files):
-        return None, [f"{MANIFEST} names a path outside the bundle"]
-    return bundle, faults
+    with path.open("rb") as stream:
+        return parse_manifest(stream.read(MAX_MANIFEST_BYTES + 1))
 
 
 def _origin(folder: Path) -> Origin:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.bundle import CODE, ORIGIN, Bundle, Origin
 from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
@@ -24,6 +24,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     bundle: Bundle
     digest: str
     folder: Path
+    code: str
+    """Where a person reads its code."""
 
 
 def find_bundle(text: str, ports: Ports) -> Found:
@@ -37,15 +39,37 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    return Found(bundle=bundle, digest=digest(bundle), folder=folder)
+    place = f"{CODE}/ in {text}" if parse_subject(text).kind == "path" else str(folder / CODE)
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder, code=place)
 
 
 def locate(text: str, ports: Ports) -> Path:
-    """The folder of a subject, its digests not yet verified."""
+    """The folder of a subject, its digests not yet verified; what lies elsewhere is copied first, so that nobody can change it any more."""
     subject = parse_subject(text)
     if subject.kind == "path":
-        return Path(subject.name)
+        return ports.arrivals.admit(Path(subject.name))
     return ports.bundles.path(_digest_of(subject, ports) or _fetched(subject, ports))
+
+
+def keep(found: Found, ports: Ports) -> Found:
+    """The same bundle in this workspace's own store, where it can be released from; one from elsewhere is added to it."""
+    try:
+        home = ports.bundles.path(found.digest)
+    except MlprodError:
+        pass
+    else:
+        if not ports.bundles.faults(home)[1]:
+            return msgspec.structs.replace(found, folder=home)
+    ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
+    return msgspec.structs.replace(found, folder=ports.bundles.path(found.digest))
+
+
+def origin_of(folder: Path) -> Origin | None:
+    """What a bundle's folder says of who made it, if it says anything that can be read."""
+    try:
+        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _digest_of(subject: Subject, ports: Ports) -> str | None:
@@ -143,5 +167,5 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {found.folder / 'code'} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            hint=f"read {found.code} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

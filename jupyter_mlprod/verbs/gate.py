@@ -22,7 +22,7 @@ from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
 from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures, scan_measures
 from jupyter_mlprod.core.requests.gate import Gate
-from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, keep
 from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 
@@ -80,6 +80,7 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
         verdict = combine([verdict, run], subject=found.digest, about=verdict.about, now=ports.now())
     ports.records.put(verdict)
     if request.promote and verdict.outcome == "pass":
+        keep(found, ports)
         _promote(found.bundle.name, request.promote, verdict, policy, ports, why="mlprod gate --promote")
     return verdict
 

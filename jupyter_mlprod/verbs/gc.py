@@ -54,8 +54,9 @@ def _judged(name: str, ports: Ports) -> bool:
 
 def _old_leftovers(ports: Ports) -> list[tuple[str, Path]]:
     """What captures, fetches and runs have left, once it is old enough that nobody can be using it."""
-    places = (("capture", ports.scratch / "captures"), ("data", ports.scratch / "live"), ("fetched", ports.scratch / "fetched"))
-    paths = [(what, path) for what, place in (*places, ("run", ports.root / ".mlprod" / "runs")) for path in sorted(place.glob("*"))]
+    places = [("capture", ports.scratch / "captures"), ("data", ports.scratch / "live"), ("fetched", ports.scratch / "fetched")]
+    places += [("unpacked", ports.scratch / "unpacked"), ("run", ports.root / ".mlprod" / "runs")]
+    paths = [(what, path) for what, place in places for path in sorted(place.glob("*"))]
     paths += [("staging", path) for path in sorted(ports.scratch.glob("staging-*"))]
     return [(what, path) for what, path in paths if time.time() - path.stat().st_mtime > YOUNG_S]
 

@@ -22,6 +22,7 @@ from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
+from jupyter_mlprod.core.manifest import path_fault
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
@@ -280,6 +281,9 @@ def _assets(files: tuple[str, ...]) -> tuple[Path, ...]:
     missing = next((path for path in paths if not names_file(str(path))), None)
     if missing is not None:
         raise MlprodError(Code.BAD_REQUEST, f"there is no file {str(missing)!r} for --assets")
+    odd = next(filter(None, (path_fault(path.name) for path in paths)), "")
+    if odd:
+        raise MlprodError(Code.BAD_REQUEST, f"--assets: {odd}, and a bundle's file has a name that every system takes", hint="rename it")
     names = [path.name.casefold() for path in paths]
     taken = next((name for name in names if names.count(name) > 1 or f"{CODE}/{name}" in (layout.PREPROCESS, layout.POSTPROCESS)), None)
     if taken:

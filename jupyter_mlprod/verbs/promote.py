@@ -9,7 +9,7 @@ from jupyter_mlprod.core.promotion import check_comparison, move_alias, passing_
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.requests.promote import Promote
-from jupyter_mlprod.core.resolve import find_bundle
+from jupyter_mlprod.core.resolve import find_bundle, keep
 from jupyter_mlprod.core.subject import check_name
 
 
@@ -30,4 +30,5 @@ def run(request: Promote, ports: Ports) -> Release:
         return asked
     verdict = passing_verdict(found.digest, ports)
     entries = check_comparison(verdict, release_policy(ports), ports, name=name, bundle=found.digest)
+    keep(found, ports)
     return move_alias(entries, request.to, found.digest, ports, name=name, action="promote", verdict=digest(verdict), why=request.why)

@@ -5,6 +5,7 @@ from jupyter_mlprod.core.requests.check import Check
 from jupyter_mlprod.core.requests.compare import Compare
 from jupyter_mlprod.core.requests.doctor import Doctor
 from jupyter_mlprod.core.requests.evaluate import Evaluate
+from jupyter_mlprod.core.requests.export import Export
 from jupyter_mlprod.core.requests.gate import Gate
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.requests.history import History
@@ -22,12 +23,13 @@ from jupyter_mlprod.core.requests.verify import Verify
 REQUESTS: dict[str, type[Request]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Show, List, Compare, History, Verify, Gc, Doctor,
+        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History, Verify, Gc,
+        Doctor,
     )
 }  # fmt: skip
 """Every verb, in the order of the flow."""
 
 __all__ = [
-    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
-    "Promote", "Request", "Rollback", "Scan", "Show", "Verify",
+    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "List", "Package", "Predict",
+    "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Verify",
 ]  # fmt: skip
