@@ -9,6 +9,7 @@ from jupyter_mlprod.core.bundle import Origin
 from jupyter_mlprod.core.dossier import Dossier, stamp, time_of
 from jupyter_mlprod.core.record import DIGEST_PREFIX
 from jupyter_mlprod.core.sbom import package_url, version_in
+from jupyter_mlprod.core.statement import DIGEST
 
 BUILD_TYPE = "https://jupyter-mlprod/package/v1"
 BUILDER = "https://jupyter-mlprod/package"
@@ -75,9 +76,9 @@ def _dependencies(dossier: Dossier) -> list[dict[str, Any]]:
     if origin is not None and origin.git_commit:
         commit: dict[str, Any] = {"name": "git commit", "digest": {"gitCommit": origin.git_commit}}
         found.append(commit | ({"annotations": {"uncommittedChanges": origin.git_dirty}} if origin.git_dirty else {}))
-    if origin is not None and origin.notebook_digest:
+    if origin is not None and DIGEST.fullmatch(origin.notebook_digest):
         found.append({"name": "code cells of the notebook", "digest": _sha256(origin.notebook_digest)})
-    if bundle.snapshot:
+    if DIGEST.fullmatch(bundle.snapshot):
         found.append({"name": "training data", "digest": _sha256(bundle.snapshot)})
     if origin is not None and origin.training.mlflow_run:
         found.append({"name": "training run", "uri": f"runs:/{origin.training.mlflow_run}"})

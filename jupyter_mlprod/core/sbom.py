@@ -15,6 +15,7 @@ from jupyter_mlprod.core.dossier import Dossier
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.licenses import license_of
 from jupyter_mlprod.core.record import DIGEST_PREFIX
+from jupyter_mlprod.core.statement import DIGEST
 
 SPECIFICATION = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 MODEL, DATA = "model", "training-data"
@@ -159,9 +160,10 @@ def _data(dossier: Dossier) -> list[dict[str, Any]]:
         "type": "data",
         "bom-ref": DATA,
         "name": "training data",
-        "hashes": [_hash(dossier.bundle.snapshot)],
         "data": [{"type": "dataset", "name": "training data"}],
     }
+    if DIGEST.fullmatch(dossier.bundle.snapshot):
+        component["hashes"] = [_hash(dossier.bundle.snapshot)]
     if dossier.snapshot_rows is not None:
         component["properties"] = [{"name": "mlprod:rows", "value": str(dossier.snapshot_rows)}]
     if dossier.words.data_license:
