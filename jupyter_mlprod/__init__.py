@@ -14,8 +14,8 @@ _HOMES = {
     "jupyter_mlprod.workspace": ("load", "open_workspace"),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
-        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
-        "Promote", "Rollback", "Scan", "Show", "Verify",
+        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Package", "Predict",
+        "Profile", "Promote", "Rollback", "Scan", "Show", "Sign", "Verify",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -21,6 +21,7 @@ from jupyter_mlprod.core.requests import (
     Gc,
     History,
     Init,
+    Keygen,
     List,
     Package,
     Predict,
@@ -30,6 +31,7 @@ from jupyter_mlprod.core.requests import (
     Rollback,
     Scan,
     Show,
+    Sign,
     Verify,
 )  # fmt: skip
 from jupyter_mlprod.fronts import call
@@ -58,6 +60,8 @@ CASES: dict[str, tuple[Request, tuple[str, ...]]] = {
     "list": (List(name="tiny"), ("tiny",)),
     "compare": (Compare(first="tiny:1", second="tiny@champion"), ("tiny:1", "tiny@champion")),
     "history": (History(name="tiny", alias="champion"), ("tiny", "--alias", "champion")),
+    "keygen": (Keygen(), ()),
+    "sign": (Sign(subject="tiny:1", why="adopted"), ("tiny:1", "--why", "adopted")),
     "verify": (Verify(subject="tiny"), ("tiny",)),
     "gc": (Gc(), ()),
     "doctor": (Doctor(), ()),

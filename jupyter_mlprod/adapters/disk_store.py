@@ -7,15 +7,18 @@ written to a temporary name and renamed: a crash leaves either nothing or the wh
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import uuid
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
+from jupyter_mlprod.core.bundle import ATTACHED, ATTACHED_SIGNATURE, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from jupyter_mlprod.core.nouns import read_record
@@ -25,6 +28,12 @@ R = TypeVar("R", bound=Record)
 NO_SUBJECT = "none"
 LONGEST_SUBJECT = 200
 DIGEST_NAME = re.compile(r"[0-9a-f]{64}")
+MLFLOW_NOTE = re.compile(rb"model_name: [^\x00-\x1f\x7f]{1,500}\n(model_version: '?[0-9]{1,18}'?\n)?")
+"""What MLflow 3.17 writes into the folder of a registered version that it loads: two lines of YAML, which are matched and never parsed."""
+
+MOST_NOTE_BYTES = 1_000
+WORTH_A_THREAD_BYTES = 1_000_000
+HASHERS = 8
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -120,10 +129,14 @@ class DiskBundles:
         self.folder = folder
 
     def add(self, folder: Path, bundle: Bundle, origin: Origin) -> Bundle:
-        """Write the manifest into a staged folder and move it to its digest; a bundle that is there already keeps its files."""
+        """Write the manifest into a staged folder and move it to its digest; a bundle that is there already keeps its files.
+
+        A folder that brings its own origin, such as one that was fetched, keeps what was said there of who made it.
+        """
         try:
-            files = tuple(_entry(folder, path) for path in _files(folder) if path != MANIFEST)
+            files = tuple(_entries(folder, [path for path in _files(folder) if path != MANIFEST]))
             whole = msgspec.structs.replace(bundle, files=files)
+            brought = (folder / ORIGIN).is_file()
             write_whole(folder / MANIFEST, canonical(whole))
             home = self.folder / _hex(digest(whole))
             if home.exists() and self.faults(home)[1]:
@@ -133,7 +146,10 @@ class DiskBundles:
             else:
                 home.parent.mkdir(parents=True, exist_ok=True)
                 folder.rename(home)
-            write_whole(home / ORIGIN, msgspec.json.encode(origin))
+            if not brought:
+                # What covered attached/ until now does not cover the new origin.
+                (home / ATTACHED_SIGNATURE).unlink(missing_ok=True)
+                write_whole(home / ORIGIN, msgspec.json.encode(origin))
         except OSError as error:
             raise disk_error(folder, error) from error
         return whole
@@ -163,11 +179,9 @@ class DiskBundles:
         present = set(_files(folder))
         faults += [f"{path} is missing" for path in named if path not in present]
         faults += [f"{path} is not in the manifest" for path in sorted(present - named.keys() - {MANIFEST})]
-        for path in sorted(present & named.keys()):
-            entry = _entry(folder, path)
-            if entry != named[path]:
-                faults.append(f"{path} {'has other bytes than the manifest says' if entry.bytes >= 0 else entry.sha256}")
-        return bundle, tuple(faults)
+        both = sorted(present & named.keys())
+        faults += [_differs(entry) for entry in _entries(folder, both) if entry != named[entry.path]]
+        return bundle, (*faults, *_beside(folder, named))
 
     def remove(self, digest: str) -> int:
         folder = self.path(digest)
@@ -185,6 +199,40 @@ def _files(folder: Path) -> list[str]:
             continue
         found.append(relative)
     return found
+
+
+def _beside(folder: Path, named: Collection[str]) -> list[str]:
+    """What no list of files shows: an empty folder, ``attached`` when it leads elsewhere, a note of MLflow's that it has not written."""
+    faults = []
+    holding = {parent.as_posix() for path in named for parent in Path(path).parents}
+    for path in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()):
+        relative = path.relative_to(folder).as_posix()
+        if relative not in holding and relative.split("/")[0] != ATTACHED and not any(path.iterdir()):
+            faults.append(f"the folder {relative} is not in the manifest")
+    if (folder / ATTACHED).is_symlink() or ((folder / ATTACHED).exists() and not (folder / ATTACHED).is_dir()):
+        faults.append(f"{ATTACHED} is no folder")
+    note = folder / MLFLOW_WRITES
+    if note.is_symlink() or (note.exists() and not _is_mlflow_note(note)):
+        faults.append(f"{MLFLOW_WRITES} is not what MLflow writes")
+    return faults
+
+
+def _is_mlflow_note(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= MOST_NOTE_BYTES and MLFLOW_NOTE.fullmatch(path.read_bytes()) is not None
+
+
+def _entries(folder: Path, paths: list[str]) -> list[BundleFile]:
+    """Each file with its size and digest; large ones are hashed at the same time, since hashing leaves the interpreter's lock."""
+    large = [path for path in paths if (folder / path).is_file() and (folder / path).stat().st_size > WORTH_A_THREAD_BYTES]
+    if len(large) < 2:
+        return [_entry(folder, path) for path in paths]
+    with ThreadPoolExecutor(min(HASHERS, os.cpu_count() or 1, len(large))) as pool:
+        hashed = dict(zip(large, pool.map(lambda path: _entry(folder, path), large), strict=True))
+    return [hashed.get(path) or _entry(folder, path) for path in paths]
+
+
+def _differs(found: BundleFile) -> str:
+    return f"{found.path} {'has other bytes than the manifest says' if found.bytes >= 0 else found.sha256}"
 
 
 def _entry(folder: Path, path: str) -> BundleFile:

@@ -1,19 +1,18 @@
-"""Signs a bundle's digest and checks such signatures: a DSSE envelope over an in-toto statement, by Ed25519.
+"""Signs statements and reads who signed them: DSSE envelopes, by Ed25519, with the workspace's own key.
 
 An envelope comes with a bundle from anywhere, so it chooses nothing: neither the algorithm nor the key. Every signature is tried with every
-key that this workspace trusts, and ``keyid`` serves only to word the refusal (DSSE: "MUST NOT be used for security decisions").
-Specifications: github.com/secure-systems-lab/dsse (protocol.md, envelope.md) and github.com/in-toto/attestation (spec/v1/statement.md).
+key that this workspace trusts, and ``keyid`` serves only to word the refusal (DSSE: "MUST NOT be used for security decisions"). What a
+statement says is judged in `core/statement.py`. Specification: github.com/secure-systems-lab/dsse (protocol.md, envelope.md).
 """
 
 import base64
 import contextlib
 import hashlib
 import os
-import re
+import stat
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -22,14 +21,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from jupyter_mlprod.core.bundle import SIGNATURE
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.record import DIGEST_PREFIX, short
+from jupyter_mlprod.core.statement import Key, Signed, SignedBy, Standing, bundle_fault
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://jupyter-mlprod/bundle/v1"
 MAX_ENVELOPE_BYTES = 1_000_000
 MAX_SIGNATURES = 16
-DIGEST = re.compile(rf"{DIGEST_PREFIX}([0-9a-f]{{64}})")
+READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+TrustedKey = tuple[Ed25519PublicKey, Standing]
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,22 +44,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     payload_type: str
     payload: str
     signatures: tuple[Signature, ...]
-
-
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What a statement is about."""
-
-    name: str
-    digest: dict[str, str]
-
-
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """In-toto Statement v1."""
-
-    type_: str = msgspec.field(name="_type")
-    subject: tuple[Subject, ...]
-    predicate_type: str = msgspec.field(name="predicateType")
-    predicate: dict[str, Any] = {}
 
 
 class Ed25519Signer:
@@ -80,56 +63,69 @@ class Ed25519Signer:
         self.key_path = key_path
         self.trusted = tuple(_public_key(text) for text in trusted)
 
-    def public_key(self) -> str:
-        """The own public key as others write it into their ``trusted_keys``; made when there is none."""
-        return base64.b64encode(self._own_key().public_key().public_bytes_raw()).decode()
-
     def known_keys(self) -> tuple[str, ...]:
         """Every public key whose signature is taken here; an own key is not made for it."""
         own = (self._read_key().public_key(),) if self.key_path.exists() else ()
         return tuple(base64.b64encode(key.public_bytes_raw()).decode() for key in (*self.trusted, *own))
 
-    def sign(self, folder: Path, name: str, digest: str) -> None:
-        """Write the signed statement that ``folder`` is the bundle ``name`` with this digest (``sha256:`` and 64 hex digits)."""
-        subject = Subject(name=name, digest={"sha256": digest.removeprefix(DIGEST_PREFIX)})
-        statement = Statement(type_=STATEMENT_TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE)
-        payload = msgspec.json.encode(statement)
+    def key(self) -> Key:
+        """The own key; made when there is none."""
+        public = self._own_key().public_key()
+        return Key(
+            public=base64.b64encode(public.public_bytes_raw()).decode(), id=key_id(public), path=str(self.key_path), fault=self._exposed()
+        )
+
+    def sign(self, path: Path, statement: bytes) -> None:
+        """Write an envelope with the own signature to ``path``; signatures of others that are there over the same bytes stay."""
         key = self._own_key()
-        made = Signature(keyid=key_id(key.public_key()), sig=base64.b64encode(key.sign(pre_authentication(PAYLOAD_TYPE, payload))).decode())
-        envelope = Envelope(payload_type=PAYLOAD_TYPE, payload=base64.b64encode(payload).decode(), signatures=(made,))
-        path = folder / SIGNATURE
+        own = key_id(key.public_key())
+        made = Signature(keyid=own, sig=base64.b64encode(key.sign(pre_authentication(PAYLOAD_TYPE, statement))).decode())
+        payload = base64.b64encode(statement).decode()
+        held = _envelope(path)
+        others: tuple[Signature, ...] = ()
+        if isinstance(held, Envelope) and held.payload_type == PAYLOAD_TYPE and _unbase64(held.payload) == statement:
+            others = tuple(signature for signature in held.signatures if signature.keyid != own)
+        if len(others) >= MAX_SIGNATURES:
+            raise MlprodError(
+                Code.BUNDLE_BROKEN, f"{path} holds {len(others)} signatures already", hint=f"remove {path.name} and sign again"
+            )
+        envelope = Envelope(payload_type=PAYLOAD_TYPE, payload=payload, signatures=(*others, made))
         try:
             path.parent.mkdir(exist_ok=True)
             _written_beside(path, msgspec.json.encode(envelope), mode=0o666).replace(path)
         except OSError as error:
             raise _disk(path, error) from error
 
-    def signature_fault(self, folder: Path, name: str, digest: str) -> str:
-        """Why the signature in ``folder`` does not vouch for this name and digest; empty when a trusted key's does."""
-        envelope = _envelope(folder / SIGNATURE)
+    def signed(self, path: Path) -> Signed:
+        """What lies at ``path``, who signed it, and why no trusted key did; the fault is empty when one did."""
+        envelope = _envelope(path)
         if isinstance(envelope, str):
-            return envelope
+            return Signed(fault=envelope)
         if envelope.payload_type != PAYLOAD_TYPE:
-            return f"the signature covers {envelope.payload_type[:80]!r}, not an in-toto statement"
+            return Signed(fault=f"the signature covers {envelope.payload_type[:80]!r}, not an in-toto statement")
         if not 0 < len(envelope.signatures) <= MAX_SIGNATURES:
-            return f"the envelope holds {len(envelope.signatures)} signatures; 1 to {MAX_SIGNATURES} are expected"
+            return Signed(fault=f"the envelope holds {len(envelope.signatures)} signatures; 1 to {MAX_SIGNATURES} are expected")
         payload = _unbase64(envelope.payload)
         if payload is None:
-            return "the signed statement is not base64"
-        return self._unverified(envelope, payload) or _wrong_statement(payload, name, digest)
+            return Signed(fault="the signed statement is not base64")
+        keys = self._trusted()
+        by = tuple(dict.fromkeys(_signed_by(signature, payload, keys) for signature in envelope.signatures))
+        return Signed(statement=payload, by=by, fault=_untrusted(by, envelope, keys))
 
-    def _unverified(self, envelope: Envelope, payload: bytes) -> str:
-        """Why no trusted key made any of the signatures; empty when one did."""
-        keys = [*self.trusted]
-        if self.key_path.exists():
-            keys.append(self._read_key().public_key())
-        signed = pre_authentication(envelope.payload_type, payload)
-        if any(_verifies(key, signature.sig, signed) for signature in envelope.signatures for key in keys):
-            return ""
-        named = {signature.keyid for signature in envelope.signatures}
-        if named & {key_id(key) for key in keys}:
-            return "the signature is wrong: it names a trusted key, which did not sign this statement"
-        return f"it is signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
+    def signature_fault(self, folder: Path, name: str, digest: str) -> str:
+        """Why the signature in ``folder`` does not vouch for this name and digest; empty when a trusted key's does."""
+        signed = self.signed(folder / SIGNATURE)
+        return signed.fault or bundle_fault(signed.statement, name, digest)
+
+    def _trusted(self) -> tuple[TrustedKey, ...]:
+        """Every key that may vouch, the own one first; checking makes none."""
+        own: tuple[TrustedKey, ...] = ((self._read_key().public_key(), "own"),) if self.key_path.exists() else ()
+        return own + tuple((key, "trusted") for key in self.trusted)
+
+    def _exposed(self) -> str:
+        """What is wrong with the permissions of the private key, where a file system has some."""
+        mode = stat.S_IMODE(self.key_path.stat().st_mode)
+        return f"others may read or change it (mode {mode:o}): chmod 600 {self.key_path}" if mode & READABLE_BY_OTHERS else ""
 
     def _own_key(self) -> Ed25519PrivateKey:
         """The workspace's private key; two processes that both find none end up with the same one."""
@@ -210,6 +206,14 @@ def _unbase64(text: str) -> bytes | None:
         return None
 
 
+def _signed_by(signature: Signature, payload: bytes, keys: Sequence[TrustedKey]) -> SignedBy:
+    signed = pre_authentication(PAYLOAD_TYPE, payload)
+    for key, standing in keys:
+        if _verifies(key, signature.sig, signed):
+            return SignedBy(key=key_id(key), standing=standing)
+    return SignedBy(key=signature.keyid, standing="unknown")
+
+
 def _verifies(key: Ed25519PublicKey, sig: str, signed: bytes) -> bool:
     with contextlib.suppress(InvalidSignature):
         key.verify(_unbase64(sig) or b"", signed)
@@ -217,23 +221,14 @@ def _verifies(key: Ed25519PublicKey, sig: str, signed: bytes) -> bool:
     return False
 
 
-def _wrong_statement(payload: bytes, name: str, digest: str) -> str:
-    """Why a statement, already known to be a trusted key's, says something else; empty when it does not."""
-    try:
-        statement = msgspec.json.decode(payload, type=Statement)
-    except (ValueError, RecursionError) as error:
-        return f"the signed statement cannot be read: {error}"
-    if (statement.type_, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        return f"the signed statement is of another kind: {statement.type_[:80]!r}, {statement.predicate_type[:80]!r}"
-    if len(statement.subject) != 1:
-        return f"the signed statement has {len(statement.subject)} subjects; exactly one is expected"
-    (subject,) = statement.subject
-    if subject.name != name:
-        return f"the signature is for the name {subject.name[:80]!r}, not {name!r}"
-    found = DIGEST.fullmatch(digest)
-    if found is None or subject.digest != {"sha256": found[1]}:
-        return f"the signature is for another digest ({str(subject.digest)[:100]}), not {short(digest)}"
-    return ""
+def _untrusted(by: Sequence[SignedBy], envelope: Envelope, keys: Sequence[TrustedKey]) -> str:
+    """Why none of the signatures counts; empty when one does."""
+    if any(one.standing != "unknown" for one in by):
+        return ""
+    named = {signature.keyid for signature in envelope.signatures}
+    if named & {key_id(key) for key, _ in keys}:
+        return "the signature is wrong: it names a trusted key, which did not sign this statement"
+    return f"it is signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
 
 
 def _written_beside(path: Path, data: bytes, *, mode: int) -> Path:

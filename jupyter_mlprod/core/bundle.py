@@ -36,10 +36,12 @@ SIGNATURE = f"{ATTACHED}/statement.dsse.json"
 ATTACHED_SIGNATURE = f"{ATTACHED}/attached.dsse.json"
 LOCK = f"{ATTACHED}/pylock.toml"
 SBOM = f"{ATTACHED}/sbom.cdx.json"
+CARD_WORDS = f"{ATTACHED}/card.toml"
+"""What a person wrote for the card; the rest of it is made from records."""
 CARD = f"{ATTACHED}/card.md"
 CARD_HTML = f"{ATTACHED}/card.html"
 MLFLOW_WRITES = "registered_model_meta"
-"""MLflow adds this one file to a folder it loads from; it is ignored, never trusted."""
+"""MLflow adds this one file to a folder it loads from; with the content that MLflow writes it is ignored, never trusted."""
 
 Scores = Literal["logits", "probabilities", "values"]
 

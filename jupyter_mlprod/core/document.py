@@ -4,6 +4,7 @@
 """
 
 import difflib
+import pathlib
 import re
 import tomllib
 from typing import Annotated, Any, Literal, TypeVar, Union
@@ -12,12 +13,30 @@ import msgspec
 from msgspec import inspect
 
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.subject import names_file
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
+
+
+def toml_text(value: str, *, name: str, code: Code) -> str:
+    """The TOML that an option holds: the text itself, or that of the file that it names.
+
+    Raises
+    ------
+    MlprodError : of the given code, when the file is not there or cannot be read.
+    """
+    if not names_file(value):
+        if value.endswith(".toml"):
+            raise MlprodError(code, f"{name}: there is no file {value!r}")
+        return value
+    try:
+        return pathlib.Path(value).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MlprodError(code, f"{name}: {value} cannot be read: {error}") from None
 
 
 def decode_toml(text: str, kind: type[T], *, name: str, code: Code) -> T:

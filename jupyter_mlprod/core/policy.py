@@ -82,7 +82,10 @@ BASE: tuple[Rule, ...] = (
 EXECUTION = Policy(name="execution", rules=(_none_of("cells_not_ok"),))
 INTEGRITY = Policy(
     name="integrity",
-    rules=tuple(_none_of(m, by_runner=False) for m in ("digest_mismatches", "signature_faults", "ledger_breaks", "alias_mismatches")),
+    rules=tuple(
+        _none_of(measure, by_runner=False)
+        for measure in ("digest_mismatches", "signature_faults", "attached_faults", "ledger_breaks", "alias_mismatches")
+    ),
 )
 BY_KIND: dict[str, Policy] = {
     "contract": Policy(name="contract", rules=(_none_of("violations", by_runner=False),)),

@@ -15,6 +15,7 @@ from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
     from jupyter_mlprod.core.answer import Ends
@@ -143,12 +144,17 @@ class Runner(Protocol):
 
 
 class Signer(Protocol):
-    """The workspace's own key, made on first use, and the keys that it trusts."""
+    """The workspace's own key, made on first use, the keys that it trusts, and the envelopes that keys have signed.
 
-    def sign(self, folder: Path, name: str, digest: str) -> None: ...
-    def signature_fault(self, folder: Path, name: str, digest: str) -> str: ...
+    ``signature_fault`` is about a bundle's first statement, on which trust in its code rests.
+    """
+
     def public_key(self) -> str: ...
     def known_keys(self) -> tuple[str, ...]: ...
+    def key(self) -> Key: ...
+    def sign(self, path: Path, statement: bytes) -> None: ...
+    def signed(self, path: Path) -> Signed: ...
+    def signature_fault(self, folder: Path, name: str, digest: str) -> str: ...
 
 
 class Machine(Protocol):

@@ -7,6 +7,7 @@ again, so a crash between the last two steps heals.
 from collections.abc import Sequence
 from typing import Literal
 
+from jupyter_mlprod.core.attach import renew
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.policy import Policy
@@ -101,7 +102,10 @@ def move_alias(
         follow(name, alias, ports)
         ports.tell(f"{name}@{alias} is {short(bundle)} (version {held.version}) already")
         return held
-    version = ports.registry.register(name, find_bundle(bundle, ports).folder, bundle)
+    found = find_bundle(bundle, ports)
+    if action == "promote":
+        renew(found, ports)  # what goes to the registry has the card of today, with the verdict
+    version = ports.registry.register(name, found.folder, bundle)
     entry = Release(
         name=name,
         alias=alias,

@@ -124,7 +124,7 @@ def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:
 
 def _complain(error: MlprodError) -> None:
     """The refusal on standard error; a name in it may be hostile."""
-    from jupyter_mlprod.fronts.view import clean
+    from jupyter_mlprod.core.plain import clean
 
     lines = error.message.splitlines() or [""]
     sys.stderr.write(f"{error.code.label}: {clean(lines[0])}\n")

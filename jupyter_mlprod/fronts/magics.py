@@ -98,7 +98,7 @@ def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:
 
 def one_line(error: MlprodError) -> str:
     """A refusal as UsageError shows it; a name in it may be hostile."""
-    from jupyter_mlprod.fronts.view import clean
+    from jupyter_mlprod.core.plain import clean
 
     return "\n".join(map(clean, str(error).splitlines()))
 

@@ -8,8 +8,9 @@ numbers beside it say the same.
 import html
 import re
 
+from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.verdict import Finding
-from jupyter_mlprod.fronts.view import MARKS, Table, View, clean
+from jupyter_mlprod.fronts.view import MARKS, Table, View
 
 COLORS = {"pass": "#1f8a3b", "fail": "#dc3c42", "inconclusive": "#a3720a", "missing": "#757d86"}
 LEFT, RIGHT = "text-align:left", "text-align:right;white-space:nowrap"

@@ -4,7 +4,6 @@ A view is a function of the record alone; it decides nothing and looks nothing u
 """
 
 import math
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ HIDDEN = {"bin_accuracy"}
 
 ABOUT_RUNS = {"cells_not_ok"}
 MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
-LINE_ENDS = "\n\r\t\v\f\x85\u2028\u2029"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,15 +277,6 @@ def _cell_text(cell: Cell) -> str:
     if cell is None:
         return ""
     return number(cell) if isinstance(cell, float) else str(cell)
-
-
-def clean(text: str) -> str:
-    """Text without control and direction characters, which could redraw a terminal or turn a name around; on one line."""
-    return "".join(" " if character in LINE_ENDS else character for character in text if character in LINE_ENDS or _harmless(character))
-
-
-def _harmless(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
 VIEWS: dict[type[Record], Callable[[Any], View]] = {

@@ -9,8 +9,9 @@ from jupyter_mlprod.core.requests.doctor import Doctor
 
 def run(_request: Doctor, ports: Ports) -> Evidence:
     """One measure ``problems`` a check: 0 or 1, with what was found and how to mend it."""
-    key = ("key", f"this workspace signs with {ports.signer.public_key()}; others trust it by trusted_keys", "")
-    found = [*ports.machine.problems(), key, _registry(ports)]
+    key = ports.signer.key()
+    signing = ("key", f"this workspace signs with {key.public}; others trust it by trusted_keys", key.fault)
+    found = [*ports.machine.problems(), signing, _registry(ports)]
     return Evidence(
         kind="environment",
         subject="this installation",

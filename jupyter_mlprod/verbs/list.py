@@ -1,12 +1,15 @@
 """``list``: the bundles of the workspace, newest first."""
 
-from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.attach import faults_of_attached
+from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.release import holder
 from jupyter_mlprod.core.requests.list import List
-from jupyter_mlprod.core.resolve import known_name
+from jupyter_mlprod.core.resolve import Found, known_name
 from jupyter_mlprod.core.verdict import Verdict
+
+CLAIMED = " (not signed)"
 
 
 def run(request: List, ports: Ports) -> Listing:
@@ -14,7 +17,8 @@ def run(request: List, ports: Ports) -> Listing:
     if request.name:
         known_name(request.name, ports)
     found = [item for item in ports.bundles.all() if request.name in ("", item[1].name)]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
+    claims = False
     for name, bundle, origin in sorted(found, key=lambda item: item[2].created_at, reverse=True):
         entries = ports.ledger.entries(bundle.name)
         aliases = [
@@ -23,14 +27,20 @@ def run(request: List, ports: Ports) -> Listing:
         version = next((entry.version for entry in entries if entry.bundle == name), None)
         verdicts = [verdict for verdict in ports.records.about(Verdict, name) if verdict.scope == "release"]
         newest = max(verdicts, key=lambda verdict: verdict.decided_at, default=None)
-        rows.append(
-            (bundle.name, short(name), version, ", ".join(aliases), newest.outcome if newest else "", origin.created_at[:19], origin.actor)
-        )
+        covered = not faults_of_attached(Found(bundle=bundle, digest=name, folder=ports.bundles.path(name)), ports)
+        claims |= not covered
+        by = origin.actor if covered else f"{origin.actor}{CLAIMED}"
+        outcome = newest.outcome if newest else ""
+        rows.append((bundle.name, short(name), version, ", ".join(aliases), outcome, origin.created_at[:19], by))
     columns = ("name", "digest", "version", "alias", "verdict", "packaged", "by")
     return Listing(
         title="bundles",
         columns=columns,
         rows=tuple(rows),
         total=len(rows),
-        note="" if rows else "nothing packaged yet: %mlprod package, or mlprod package FILE",
+        note=_note(claims=claims) if rows else "nothing packaged yet: %mlprod package, or mlprod package FILE",
     )
+
+
+def _note(*, claims: bool) -> str:
+    return f"{CLAIMED.strip()}: no trusted key covers who packaged it and when; mlprod verify tells why" if claims else ""

@@ -14,11 +14,13 @@ import msgspec
 
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
+from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.contract import ContractEdit
-from jupyter_mlprod.core.document import decode_toml
+from jupyter_mlprod.core.document import decode_toml, toml_text
+from jupyter_mlprod.core.dossier import read_words
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
@@ -31,6 +33,7 @@ from jupyter_mlprod.core.raw import Array, Raw, raw_digest, rows
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
+from jupyter_mlprod.core.resolve import Found
 from jupyter_mlprod.core.source import check_imports, load_function
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
@@ -63,12 +66,13 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ends: Ends
     edit: ContractEdit
     point: OperatingPoint | None
+    words: str
 
 
 def run(request: Package, ports: Ports) -> Bundle:
     """Package, prove parity, sign, keep."""
     check_name(request.name, what="name")
-    ports.signer.public_key()  # a key that cannot be had is told before the work
+    ports.signer.key()  # one that cannot be had is told before the work
     parts = _parts(request, ports)
     folder = _capture(request, parts, ports)
     try:
@@ -95,6 +99,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
         ends=Ends(preprocess=before, postprocess=behind, normalization=_normalization(normalization)),
         edit=_document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT),
         point=_operating_point(request.operating_point, labels),
+        words=_words(request.card),
     )
 
 
@@ -124,7 +129,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     staging = ports.scratch / f"staging-{uuid.uuid4().hex[:12]}"
     try:
         _stage(bundle, parts, ports, folder=folder, staging=staging)
-        return _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference)
+        return _prove_and_keep(request, ports, bundle, parts=parts, staging=staging, reference=reference)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -153,8 +158,9 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
 
 
 def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array]
+    request: Package, ports: Ports, bundle: Bundle, *, parts: Parts, staging: Path, reference: Mapping[str, Array]
 ) -> Bundle:
+    example = parts.example
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
     golden, answers = _golden(bundle, runtime, example)
@@ -170,9 +176,9 @@ def _prove_and_keep(
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
-    ports.signer.sign(ports.bundles.path(name), kept.name, name)
     ports.records.put(kept)
     ports.records.put(msgspec.structs.replace(parity, subject=name))
+    attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
     ports.session[kept.name] = name
     return kept
 
@@ -224,6 +230,13 @@ def _document(value: str, kind: type[T], *, name: str, code: Code = Code.BAD_REQ
     if value.endswith(".toml") and not names_file(value):
         raise MlprodError(code, f"there is no file {value!r}")
     return decode_toml(_text(value), kind, name=name, code=code)
+
+
+def _words(value: str) -> str:
+    """What a person says for the model card, known to be readable."""
+    text = toml_text(value, name="card", code=Code.BAD_REQUEST)
+    read_words(text)
+    return text
 
 
 def _labels(spec: str) -> tuple[str, ...]:

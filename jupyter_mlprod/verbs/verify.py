@@ -2,7 +2,8 @@
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.attach import faults_of_attached
+from jupyter_mlprod.core.bundle import SIGNATURE, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.policy import INTEGRITY
@@ -11,7 +12,8 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import chain_breaks, holder
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.verify import Verify
-from jupyter_mlprod.core.resolve import locate
+from jupyter_mlprod.core.resolve import Found, locate
+from jupyter_mlprod.core.statement import attached_files, signers
 from jupyter_mlprod.core.verdict import Verdict, judge
 
 
@@ -22,10 +24,9 @@ def run(request: Verify, ports: Ports) -> Verdict:
     if bundle is None:
         raise MlprodError(Code.BUNDLE_BROKEN, "; ".join(faults))
     name = digest(bundle)
-    signature = ports.signer.signature_fault(folder, bundle.name, name)
     measures = (
         count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
-        count("signature_faults", int(bool(signature)), n=1, note=signature),
+        *_signatures(Found(bundle=bundle, digest=name, folder=folder), ports),
         *_ledger(bundle, ports),
     )
     evidence = Evidence(kind="integrity", subject=name, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures)
@@ -33,6 +34,19 @@ def run(request: Verify, ports: Ports) -> Verdict:
     verdict = msgspec.structs.replace(judge(INTEGRITY, [evidence], subject=name, now=ports.now()), about=bundle.name)
     ports.records.put(verdict)
     return verdict
+
+
+def _signatures(found: Found, ports: Ports) -> tuple[Measure, Measure]:
+    """Whether a trusted key vouches for the bundle, and for what is attached to it; and who has signed."""
+    fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
+    by = signers(ports.signer.signed(found.folder / SIGNATURE))
+    faults = list(faults_of_attached(found, ports))
+    n = max(1, len(faults), len(attached_files(found.folder)))
+    mend = f"{joined(faults)}; mlprod sign covers what is attached, once you have looked at it" if faults else ""
+    return (
+        count("signature_faults", int(bool(fault)), n=1, note=fault or f"signed by {by}"),
+        count("attached_faults", len(faults), n=n, note=mend),
+    )
 
 
 def _ledger(bundle: Bundle, ports: Ports) -> tuple[Measure, Measure]:

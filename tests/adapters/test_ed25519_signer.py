@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer, pre_authentication
 from jupyter_mlprod.core.bundle import SIGNATURE
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.statement import SignedBy, bundle_statement
 
 DIGEST = "sha256:" + "ab" * 32
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -34,7 +35,7 @@ from pathlib import Path
 from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
 print("ready", flush=True)
 sys.stdin.readline()
-print(Ed25519Signer(Path(sys.argv[1]), ()).public_key())
+print(Ed25519Signer(Path(sys.argv[1]), ()).key().public)
 """
 
 
@@ -58,14 +59,14 @@ def statement(**changes: Any) -> dict[str, Any]:
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "digits", "digest": {"sha256": "ab" * 32}}],
-        "predicateType": "https://jupyter-mlprod/bundle/v1",
+        "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {},
         **changes,
     }
 
 
 def private_key(signer: Ed25519Signer) -> Ed25519PrivateKey:
-    signer.public_key()
+    signer.key().public
     key = load_pem_private_key(signer.key_path.read_bytes(), None)
     assert isinstance(key, Ed25519PrivateKey)
     return key
@@ -83,18 +84,23 @@ def envelope(signer: Ed25519Signer, said: Any, *, payload_type: str = PAYLOAD_TY
     return {"payloadType": payload_type, "payload": base64.b64encode(payload).decode(), "signatures": [mark], **changes}
 
 
+def sign(signer: Ed25519Signer, folder: Path, digest: str) -> None:
+    """Sign as `attach` does."""
+    signer.sign(folder / SIGNATURE, bundle_statement("digits", digest, {}))
+
+
 def put(folder: Path, content: Any) -> None:
     (folder / SIGNATURE).parent.mkdir(exist_ok=True)
     (folder / SIGNATURE).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 def test_what_was_signed_has_no_fault(signer: Ed25519Signer, folder: Path) -> None:
-    signer.sign(folder, "digits", DIGEST)
+    sign(signer, folder, DIGEST)
     assert signer.signature_fault(folder, "digits", DIGEST) == ""
 
 
 def test_the_signature_is_a_dsse_envelope_over_an_in_toto_statement(signer: Ed25519Signer, folder: Path) -> None:
-    signer.sign(folder, "digits", DIGEST)
+    sign(signer, folder, DIGEST)
     written = json.loads((folder / SIGNATURE).read_text())
     assert json.loads(base64.b64decode(written["payload"])) == statement()
     assert written == envelope(signer, base64.b64decode(written["payload"]))
@@ -106,31 +112,31 @@ def test_the_signed_bytes_are_those_of_the_dsse_specification() -> None:
 
 
 def test_signing_twice_writes_the_same_bytes(signer: Ed25519Signer, folder: Path) -> None:
-    signer.sign(folder, "digits", DIGEST)
+    sign(signer, folder, DIGEST)
     before = (folder / SIGNATURE).read_bytes()
-    signer.sign(folder, "digits", DIGEST)
+    sign(signer, folder, DIGEST)
     assert (folder / SIGNATURE).read_bytes() == before
 
 
 def test_the_own_key_is_made_by_the_first_signing_and_kept(key_path: Path, folder: Path) -> None:
-    Ed25519Signer(key_path, ()).sign(folder, "digits", DIGEST)
+    sign(Ed25519Signer(key_path, ()), folder, DIGEST)
     made = key_path.read_bytes()
-    Ed25519Signer(key_path, ()).sign(folder, "digits", DIGEST)
+    sign(Ed25519Signer(key_path, ()), folder, DIGEST)
     assert key_path.read_bytes() == made
     assert stat.S_IMODE(key_path.stat().st_mode) == 0o600
     assert list(key_path.parent.iterdir()) == [key_path]
 
 
 def test_checking_makes_no_key(key_path: Path, tmp_path: Path, folder: Path) -> None:
-    Ed25519Signer(tmp_path / "other.pem", ()).sign(folder, "digits", DIGEST)
+    sign(Ed25519Signer(tmp_path / "other.pem", ()), folder, DIGEST)
     assert "does not trust" in Ed25519Signer(key_path, ()).signature_fault(folder, "digits", DIGEST)
     assert not key_path.parent.exists()
 
 
 def test_a_trusted_key_vouches_without_an_own_key(key_path: Path, tmp_path: Path, folder: Path) -> None:
     other = Ed25519Signer(tmp_path / "other.pem", ())
-    other.sign(folder, "digits", DIGEST)
-    assert Ed25519Signer(key_path, (other.public_key(),)).signature_fault(folder, "digits", DIGEST) == ""
+    sign(other, folder, DIGEST)
+    assert Ed25519Signer(key_path, (other.key().public,)).signature_fault(folder, "digits", DIGEST) == ""
     assert not key_path.parent.exists()
 
 
@@ -141,7 +147,7 @@ def test_two_processes_that_find_no_key_end_with_the_same_one(key_path: Path) ->
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
     printed = {child.communicate("go\n", timeout=60)[0].strip() for child in children}
-    assert printed == {Ed25519Signer(key_path, ()).public_key()}
+    assert printed == {Ed25519Signer(key_path, ()).key().public}
     assert list(key_path.parent.iterdir()) == [key_path]
 
 
@@ -151,11 +157,11 @@ def test_a_key_that_another_process_made_in_the_meantime_is_not_replaced(key_pat
 
     def late(source: Path, target: Path) -> None:
         monkeypatch.setattr(os, "link", link)
-        winner.public_key()
+        winner.key().public
         link(source, target)
 
     monkeypatch.setattr(os, "link", late)
-    assert Ed25519Signer(key_path, ()).public_key() == winner.public_key()
+    assert Ed25519Signer(key_path, ()).key().public == winner.key().public
 
 
 def test_a_file_system_without_hard_links_gets_a_key_too(key_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +169,7 @@ def test_a_file_system_without_hard_links_gets_a_key_too(key_path: Path, monkeyp
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert Ed25519Signer(key_path, ()).public_key() == Ed25519Signer(key_path, ()).public_key()
+    assert Ed25519Signer(key_path, ()).key().public == Ed25519Signer(key_path, ()).key().public
     assert list(key_path.parent.iterdir()) == [key_path]
 
 
@@ -219,7 +225,7 @@ def test_a_signature_among_others_is_found_and_twice_the_same_is_no_fault(signer
         (statement(subject=[{"name": "digits", "digest": "ab" * 32}]), "cannot be read"),
         (statement(subject="digits"), "cannot be read"),
         (statement(_type="https://in-toto.io/Statement/v0.1"), "of another kind"),
-        (statement(predicateType="https://slsa.dev/provenance/v1"), "of another kind"),
+        (statement(predicateType="https://jupyter-mlprod/attached/v1"), "of another kind"),
         ({key: value for key, value in statement().items() if key != "_type"}, "cannot be read"),
         ({key: value for key, value in statement().items() if key != "predicateType"}, "cannot be read"),
         ([statement()], "cannot be read"),
@@ -244,7 +250,7 @@ def test_a_statement_signed_as_another_payload_type_is_refused(signer: Ed25519Si
 
 def test_a_malformed_digest_is_never_vouched_for(signer: Ed25519Signer, folder: Path) -> None:
     for digest in ("", "sha256:", "ab" * 32, "sha512:" + "ab" * 32):
-        signer.sign(folder, "digits", digest)
+        sign(signer, folder, digest)
         assert signer.signature_fault(folder, "digits", digest) != ""
 
 
@@ -276,7 +282,7 @@ def test_a_malformed_digest_is_never_vouched_for(signer: Ed25519Signer, folder: 
     ids=lambda content: repr(content)[:40],
 )
 def test_a_hostile_envelope_is_a_fault_of_one_printable_line(signer: Ed25519Signer, folder: Path, content: Any) -> None:
-    signer.public_key()
+    signer.key().public
     put(folder, content)
     fault = signer.signature_fault(folder, "digits", DIGEST)
     assert fault
@@ -318,7 +324,7 @@ def test_an_own_key_that_cannot_be_used_is_said_and_never_overwritten(key_path: 
     key_path.parent.mkdir()
     key_path.write_bytes(pem)
     with pytest.raises(MlprodError, match="no unencrypted Ed25519 private key") as refused:
-        Ed25519Signer(key_path, ()).sign(folder, "digits", DIGEST)
+        sign(Ed25519Signer(key_path, ()), folder, DIGEST)
     assert refused.value.code is Code.NO_WORKSPACE
     assert key_path.read_bytes() == pem
 
@@ -326,8 +332,48 @@ def test_an_own_key_that_cannot_be_used_is_said_and_never_overwritten(key_path: 
 def test_a_place_that_cannot_be_written_is_a_disk_error(tmp_path: Path, key_path: Path, folder: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MlprodError) as refused:
-        Ed25519Signer(tmp_path / "file" / "key.pem", ()).sign(folder, "digits", DIGEST)
+        sign(Ed25519Signer(tmp_path / "file" / "key.pem", ()), folder, DIGEST)
     assert refused.value.code is Code.DISK
     with pytest.raises(MlprodError) as refused:
-        Ed25519Signer(key_path, ()).sign(tmp_path / "file", "digits", DIGEST)
+        sign(Ed25519Signer(key_path, ()), tmp_path / "file", DIGEST)
     assert refused.value.code is Code.DISK
+
+
+def test_a_statement_without_provenance_as_they_were_made_at_first_still_vouches(signer: Ed25519Signer, folder: Path) -> None:
+    put(folder, envelope(signer, statement(predicateType="https://jupyter-mlprod/bundle/v1")))
+    assert signer.signature_fault(folder, "digits", DIGEST) == ""
+
+
+def test_a_second_signature_over_the_same_statement_stands_beside_the_first(signer: Ed25519Signer, tmp_path: Path, folder: Path) -> None:
+    other = Ed25519Signer(tmp_path / "other.pem", ())
+    sign(other, folder, DIGEST)
+    sign(signer, folder, DIGEST)
+    sign(signer, folder, DIGEST)
+    by = signer.signed(folder / SIGNATURE).by
+    assert by == (SignedBy(key=other.key().id, standing="unknown"), SignedBy(key=signer.key().id, standing="own"))
+    assert other.signature_fault(folder, "digits", DIGEST) == ""
+    assert signer.signature_fault(folder, "digits", DIGEST) == ""
+
+
+def test_a_signature_over_another_statement_is_not_carried_over(signer: Ed25519Signer, tmp_path: Path, folder: Path) -> None:
+    sign(Ed25519Signer(tmp_path / "other.pem", ()), folder, "sha256:" + "cd" * 32)
+    sign(signer, folder, DIGEST)
+    assert [one.standing for one in signer.signed(folder / SIGNATURE).by] == ["own"]
+
+
+def test_a_full_envelope_is_not_signed_and_stays(signer: Ed25519Signer, folder: Path) -> None:
+    payload = base64.b64encode(bundle_statement("digits", DIGEST, {})).decode()
+    marks = [{"keyid": str(number), "sig": "AA=="} for number in range(16)]
+    put(folder, {"payloadType": PAYLOAD_TYPE, "payload": payload, "signatures": marks})
+    before = (folder / SIGNATURE).read_bytes()
+    with pytest.raises(MlprodError, match="holds 16 signatures already"):
+        sign(signer, folder, DIGEST)
+    assert (folder / SIGNATURE).read_bytes() == before
+
+
+@pytest.mark.parametrize(("mode", "fault"), [(0o600, ""), (0o400, ""), (0o644, "mode 644"), (0o620, "mode 620")])
+def test_a_key_that_others_may_read_or_change_is_said(signer: Ed25519Signer, mode: int, fault: str) -> None:
+    signer.key()
+    signer.key_path.chmod(mode)
+    assert fault in signer.key().fault
+    assert bool(signer.key().fault) == bool(fault)

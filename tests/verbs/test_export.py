@@ -210,7 +210,7 @@ def test_an_archive_from_elsewhere_can_be_gated_and_promoted(
 ) -> None:
     made = bare_desk.package(0.0)
     archive, _ = exported(bare_desk, "mlprod")
-    key = bare_desk.workspace().signer.public_key()
+    key = bare_desk.workspace().signer.key().public
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     furnish(elsewhere)
     monkeypatch.chdir(elsewhere)

@@ -232,13 +232,13 @@ def test_doctor_finds_a_registry_that_is_away_and_says_how_to_mend_it(desk: Desk
 
 def test_doctor_shows_the_public_key_that_others_trust(desk: Desk) -> None:
     evidence = desk.run(Doctor(), Evidence)
-    key = desk.workspace().signer.public_key()
+    key = desk.workspace().signer.key().public
     assert key in measure_of(evidence, "problems", check="key").note
     assert measure_of(evidence, "problems", check="registry").value == 0
 
 
 def test_a_bundle_signed_elsewhere_runs_once_its_key_is_trusted(desk: Desk, tmp_path: Path) -> None:
-    sender = desk.workspace().signer.public_key()
+    sender = desk.workspace().signer.key().public
     sent = str(desk.bundle_folder(desk.champion()))
     there = Desk(tmp_path / "there")
     there.folder.mkdir()

@@ -10,6 +10,7 @@ from jupyter_mlprod.core.requests.gate import Gate
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.requests.history import History
 from jupyter_mlprod.core.requests.init import Init
+from jupyter_mlprod.core.requests.keygen import Keygen
 from jupyter_mlprod.core.requests.list import List
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.requests.predict import Predict
@@ -18,18 +19,19 @@ from jupyter_mlprod.core.requests.promote import Promote
 from jupyter_mlprod.core.requests.rollback import Rollback
 from jupyter_mlprod.core.requests.scan import Scan
 from jupyter_mlprod.core.requests.show import Show
+from jupyter_mlprod.core.requests.sign import Sign
 from jupyter_mlprod.core.requests.verify import Verify
 
 REQUESTS: dict[str, type[Request]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History, Verify, Gc,
-        Doctor,
+        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History,
+        Keygen, Sign, Verify, Gc, Doctor,
     )
 }  # fmt: skip
 """Every verb, in the order of the flow."""
 
 __all__ = [
-    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "List", "Package", "Predict",
-    "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Verify",
+    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Package", "Predict",
+    "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Sign", "Verify",
 ]  # fmt: skip

@@ -61,4 +61,13 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     scores: Annotated[
         Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")
     ] = "auto"
+    card: Annotated[
+        str,
+        option(
+            "TOML of what only a person can say: intended_use, out_of_scope, factors, limitations, ethics, license, data_license, contact",
+            live="text",
+            names="file",
+            metavar="TOML",
+        ),
+    ] = ""
     notebook: Annotated[str, option("notebook that the bundle comes from, recorded as its origin", metavar="FILE")] = ""

@@ -1,0 +1,95 @@
+"""Attaching: what is about a bundle (SBOM, model card, both signed statements) is written beside it, into ``attached/``.
+
+The second statement is taken away first and written last: whoever is stopped in between leaves a bundle whose attached files are not
+covered, never one with a statement that is wrong. Two processes that attach at once each look again after they have signed, so that the
+last one covers what lies there in the end. What a hand has changed or added in ``attached/`` is not signed for on the way to a promotion.
+"""
+
+from pathlib import Path
+
+from jupyter_mlprod.core import card_html, card_markdown
+from jupyter_mlprod.core.bundle import ATTACHED_SIGNATURE, CARD, CARD_HTML, CARD_WORDS, SBOM, SIGNATURE
+from jupyter_mlprod.core.card import card_of
+from jupyter_mlprod.core.dossier import gather, read_words
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.provenance import provenance
+from jupyter_mlprod.core.resolve import Found
+from jupyter_mlprod.core.sbom import sbom_text
+from jupyter_mlprod.core.statement import attached_faults, attached_statement, bundle_fault, bundle_statement
+
+LOOKS = 5
+
+
+def attach(found: Found, ports: Ports, *, words: str = "") -> None:
+    """Renew the documents from the records there are and sign both statements with this workspace's key.
+
+    A first statement that others have signed about this very bundle is signed as it stands, so that their signatures stay.
+
+    Parameters
+    ----------
+    words : TOML of what a person says for the card; empty leaves what was said before
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` for words that are none, ``disk``.
+    """
+    read_words(words)
+    _open(found.folder)
+    if words:
+        ports.write_text(found.folder / CARD_WORDS, words)
+    _write_documents(found, ports)
+    ports.signer.sign(found.folder / SIGNATURE, _first(found, ports))
+    _cover(found, ports)
+
+
+def renew(found: Found, ports: Ports) -> None:
+    """Renew the documents and cover them again, if all of ``attached/`` is as a trusted key has signed it; else leave it and say so."""
+    faults = faults_of_attached(found, ports)
+    if faults:
+        what = f"attached/ of {found.bundle.name} is left as it is: {faults[0]}" + (f", and {len(faults) - 1} more" if faults[1:] else "")
+        ports.tell(f"{what}; mlprod verify tells more, mlprod sign covers it")
+        return
+    _open(found.folder)
+    _write_documents(found, ports)
+    _cover(found, ports)
+
+
+def faults_of_attached(found: Found, ports: Ports) -> tuple[str, ...]:
+    """Every way in which ``attached/`` differs from what a trusted key has signed."""
+    signed = ports.signer.signed(found.folder / ATTACHED_SIGNATURE)
+    return attached_faults(signed, found.folder, found.bundle.name, found.digest)
+
+
+def _open(folder: Path) -> None:
+    """Take the second statement away, before anything that it covers changes."""
+    path = folder / ATTACHED_SIGNATURE
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        what = f"{path} could not be renewed: {error.strerror or error}"
+        raise MlprodError(Code.DISK, what, hint="free space or rights, then again") from error
+
+
+def _write_documents(found: Found, ports: Ports) -> None:
+    dossier = gather(found, ports)
+    card = card_of(dossier)
+    ports.write_text(found.folder / SBOM, sbom_text(dossier))
+    ports.write_text(found.folder / CARD, card_markdown.markdown(card))
+    ports.write_text(found.folder / CARD_HTML, card_html.page(card))
+
+
+def _first(found: Found, ports: Ports) -> bytes:
+    """The first statement: that which others have signed already, or a new one."""
+    name, own = found.bundle.name, ports.signer.key().id
+    held = ports.signer.signed(found.folder / SIGNATURE)
+    if any(one.key != own for one in held.by) and not bundle_fault(held.statement, name, found.digest):
+        return held.statement
+    return bundle_statement(name, found.digest, provenance(gather(found, ports)))
+
+
+def _cover(found: Found, ports: Ports) -> None:
+    for _ in range(LOOKS):
+        ports.signer.sign(found.folder / ATTACHED_SIGNATURE, attached_statement(found.folder, found.bundle.name, found.digest))
+        if not faults_of_attached(found, ports):
+            return

@@ -1,0 +1,182 @@
+"""Dossier: all that the records say about one bundle, collected once; card, SBOM and provenance are functions of it.
+
+It holds the newest evidence of each kind and the newest release verdict, and no time of its own: as long as no record is added, the
+documents that are made of it keep their bytes.
+"""
+
+import datetime
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import CARD_WORDS, LOCK, ORIGIN, REQUIREMENTS, SNAPSHOT, Bundle, Origin
+from jupyter_mlprod.core.document import decode_toml
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.evidence import Evidence, Kind
+from jupyter_mlprod.core.policy import INTEGRITY
+from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.resolve import Found
+from jupyter_mlprod.core.verdict import Verdict
+
+TOLD: tuple[Kind, ...] = ("quality", "latency", "parity", "scan")
+"""The kinds of evidence that are told; a check of the signatures is about the documents themselves."""
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What only a person can say of a model (sections of Model Cards, Mitchell et al. 2019); the TOML document of ``--card``."""
+
+    intended_use: str = ""
+    out_of_scope: str = ""
+    factors: str = ""
+    limitations: str = ""
+    ethics: str = ""
+    license: str = ""
+    data_license: str = ""
+    contact: str = ""
+
+
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
+    """One package of the lock: the sha256 of each file that may be installed for it."""
+
+    name: str
+    version: str
+    sha256: tuple[str, ...]
+
+
+class SnapshotSize(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of ``snapshot.json`` that a card tells."""
+
+    rows: int | None = None
+
+
+class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a bundle.
+
+    Attributes
+    ----------
+    requirements : ``name==version`` of what answering needs
+    snapshot_rows : rows of the training data, None when nobody counted them
+    evidence : kind → the newest record of it, of the kinds in :data:`TOLD`
+    verdict : the newest release verdict, if there is one
+    releases : the moves of the ledger that gave this bundle an alias, oldest first
+    as_of : time of the newest thing in it; empty when the origin has none
+    """
+
+    bundle: Bundle
+    digest: str
+    origin: Origin | None
+    words: Words
+    requirements: tuple[str, ...]
+    locked: tuple[Locked, ...]
+    snapshot_rows: int | None
+    evidence: dict[Kind, Evidence]
+    verdict: Verdict | None
+    releases: tuple[Release, ...]
+    as_of: str
+
+
+def read_words(text: str) -> Words:
+    """The words of a person, from TOML.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` with every unknown key.
+    """
+    return decode_toml(text, Words, name="card", code=Code.BAD_REQUEST)
+
+
+def gather(found: Found, ports: Ports) -> Dossier:
+    """Collect what there is. Nothing is measured."""
+    newest: dict[Kind, Evidence] = {}
+    for record in sorted(ports.records.about(Evidence, found.digest), key=lambda record: (record.taken_at, digest(record))):
+        if record.kind in TOLD:
+            newest[record.kind] = record
+    verdicts = [verdict for verdict in ports.records.about(Verdict, found.digest) if verdict.scope == "release"]
+    verdicts = [verdict for verdict in verdicts if verdict.policy != INTEGRITY.name]
+    verdict = max(verdicts, key=lambda verdict: (verdict.decided_at, digest(verdict)), default=None)
+    releases = tuple(entry for entry in ports.ledger.entries(found.bundle.name) if entry.bundle == found.digest)
+    origin = read_origin(found.folder)
+    times = [record.taken_at for record in newest.values()] + [entry.at for entry in releases] + ([verdict.decided_at] if verdict else [])
+    return Dossier(
+        bundle=found.bundle,
+        digest=found.digest,
+        origin=origin,
+        words=read_words(_text(found.folder / CARD_WORDS)),
+        requirements=_pins(_text(found.folder / REQUIREMENTS)),
+        locked=_locked(_text(found.folder / LOCK)),
+        snapshot_rows=_rows(found.folder / SNAPSHOT) if found.bundle.holds(SNAPSHOT) else None,
+        evidence=newest,
+        verdict=verdict,
+        releases=releases,
+        as_of=_latest(origin, times),
+    )
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Who made the bundle, or None when that cannot be read."""
+    try:
+        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def time_of(text: str) -> datetime.datetime | None:
+    """A recorded time; None for what is none."""
+    try:
+        read = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return read if read.tzinfo else None
+
+
+def stamp(time: datetime.datetime) -> str:
+    """A time as CycloneDX and SLSA want it: RFC 3339, in UTC, to the second."""
+    return f"{time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _latest(origin: Origin | None, times: list[datetime.datetime]) -> str:
+    made = time_of(origin.created_at) if origin else None
+    known = [*times, made] if made else times
+    return stamp(max(known)) if known else ""
+
+
+def _text(path: Path) -> str:
+    """A file's text; nothing for a file that is not there."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{path} cannot be read: {error}") from None
+
+
+def _pins(text: str) -> tuple[str, ...]:
+    lines = (line.split("#")[0].split(" ")[0].strip() for line in text.splitlines())
+    return tuple(line for line in lines if "==" in line)
+
+
+def _rows(path: Path) -> int | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SnapshotSize).rows
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _locked(text: str) -> tuple[Locked, ...]:
+    """The packages of a ``pylock.toml`` (PEP 751) that state hashes."""
+    try:
+        packages: Any = tomllib.loads(text).get("packages", [])
+        return tuple(
+            Locked(name=str(package["name"]), version=str(package.get("version", "")), sha256=_hashes(package)) for package in packages
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{LOCK} is no lock: {error}") from None
+
+
+def _hashes(package: dict[str, Any]) -> tuple[str, ...]:
+    files = [*package.get("wheels", []), *[package[key] for key in ("sdist", "archive") if key in package]]
+    return tuple(sorted({str(file["hashes"]["sha256"]) for file in files if "sha256" in file.get("hashes", {})}))
