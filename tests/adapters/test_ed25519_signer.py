@@ -66,7 +66,7 @@ def statement(**changes: Any) -> dict[str, Any]:
 
 
 def private_key(signer: Ed25519Signer) -> Ed25519PrivateKey:
-    signer.key().public
+    signer.key()
     key = load_pem_private_key(signer.key_path.read_bytes(), None)
     assert isinstance(key, Ed25519PrivateKey)
     return key
@@ -157,7 +157,7 @@ def test_a_key_that_another_process_made_in_the_meantime_is_not_replaced(key_pat
 
     def late(source: Path, target: Path) -> None:
         monkeypatch.setattr(os, "link", link)
-        winner.key().public
+        winner.key()
         link(source, target)
 
     monkeypatch.setattr(os, "link", late)
@@ -282,7 +282,7 @@ def test_a_malformed_digest_is_never_vouched_for(signer: Ed25519Signer, folder: 
     ids=lambda content: repr(content)[:40],
 )
 def test_a_hostile_envelope_is_a_fault_of_one_printable_line(signer: Ed25519Signer, folder: Path, content: Any) -> None:
-    signer.key().public
+    signer.key()
     put(folder, content)
     fault = signer.signature_fault(folder, "digits", DIGEST)
     assert fault
