@@ -5,6 +5,7 @@ covered, never one with a statement that is wrong. Two processes that attach at 
 last one covers what lies there in the end. What a hand has changed or added in ``attached/`` is not signed for on the way to a promotion.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_mlprod.core import card_html, card_markdown
@@ -38,20 +39,26 @@ def attach(found: Found, ports: Ports, *, words: str = "") -> None:
     _open(found.folder)
     if words:
         ports.write_text(found.folder / CARD_WORDS, words)
-    _write_documents(found, ports)
+    _write(_documents(found, ports), found.folder, ports)
     ports.signer.sign(found.folder / SIGNATURE, _first(found, ports))
     _cover(found, ports)
 
 
 def renew(found: Found, ports: Ports) -> None:
-    """Renew the documents and cover them again, if all of ``attached/`` is as a trusted key has signed it; else leave it and say so."""
+    """Renew the documents and cover them again, if all of ``attached/`` is as a trusted key has signed it; else leave it and say so.
+
+    Documents that say the same already are left alone, so that a second promotion changes nothing under the upload of the first.
+    """
     faults = faults_of_attached(found, ports)
     if faults:
         what = f"attached/ of {found.bundle.name} is left as it is: {faults[0]}" + (f", and {len(faults) - 1} more" if faults[1:] else "")
         ports.tell(f"{what}; mlprod verify tells more, mlprod sign covers it")
         return
+    documents = _documents(found, ports)
+    if all((found.folder / path).is_file() and (found.folder / path).read_bytes() == text.encode() for path, text in documents.items()):
+        return
     _open(found.folder)
-    _write_documents(found, ports)
+    _write(documents, found.folder, ports)
     _cover(found, ports)
 
 
@@ -71,12 +78,16 @@ def _open(folder: Path) -> None:
         raise MlprodError(Code.DISK, what, hint="free space or rights, then again") from error
 
 
-def _write_documents(found: Found, ports: Ports) -> None:
+def _documents(found: Found, ports: Ports) -> dict[str, str]:
+    """SBOM and card by path; the same records give the same texts."""
     dossier = gather(found, ports)
     card = card_of(dossier)
-    ports.write_text(found.folder / SBOM, sbom_text(dossier))
-    ports.write_text(found.folder / CARD, card_markdown.markdown(card))
-    ports.write_text(found.folder / CARD_HTML, card_html.page(card))
+    return {SBOM: sbom_text(dossier), CARD: card_markdown.markdown(card), CARD_HTML: card_html.page(card)}
+
+
+def _write(documents: Mapping[str, str], folder: Path, ports: Ports) -> None:
+    for path, text in documents.items():
+        ports.write_text(folder / path, text)
 
 
 def _first(found: Found, ports: Ports) -> bytes:

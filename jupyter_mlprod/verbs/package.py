@@ -129,7 +129,10 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     staging = ports.scratch / f"staging-{uuid.uuid4().hex[:12]}"
     try:
         _stage(bundle, parts, ports, folder=folder, staging=staging)
-        return _prove_and_keep(request, ports, bundle, parts=parts, staging=staging, reference=reference)
+        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference)
+        name = digest(kept)
+        attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
+        return kept
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -158,9 +161,8 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
 
 
 def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, parts: Parts, staging: Path, reference: Mapping[str, Array]
+    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array]
 ) -> Bundle:
-    example = parts.example
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
     golden, answers = _golden(bundle, runtime, example)
@@ -178,7 +180,6 @@ def _prove_and_keep(
     name = digest(kept)
     ports.records.put(kept)
     ports.records.put(msgspec.structs.replace(parity, subject=name))
-    attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
     ports.session[kept.name] = name
     return kept
 

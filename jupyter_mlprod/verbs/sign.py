@@ -1,6 +1,7 @@
 """``sign``: vouch for a bundle with this workspace's key, and renew what is attached to it. Nothing of the bundle is run.
 
-The digests are verified first, and a file in ``attached/`` that mlprod did not put there is refused, since a signature would cover it.
+A bundle from elsewhere is taken into this workspace's store and signed there: what was verified is what is signed. The digests are
+verified first, and a file in ``attached/`` that mlprod did not put there is refused, since a signature would cover it.
 """
 
 from jupyter_mlprod.core.attach import attach, faults_of_attached
@@ -11,7 +12,7 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.sign import Sign
-from jupyter_mlprod.core.resolve import find_bundle
+from jupyter_mlprod.core.resolve import find_bundle, keep
 from jupyter_mlprod.core.statement import ATTACHED_FILES, attached_files, signers
 
 
@@ -21,8 +22,9 @@ def run(request: Sign, ports: Ports) -> Evidence:
     found = find_bundle(request.subject, ports)
     strange = [path for path in attached_files(found.folder) if path not in ATTACHED_FILES]
     if strange:
-        hint = f"look at {found.folder / strange[0]} and remove it"
+        hint = f"look at {strange[0]} in {request.subject} and remove it"
         raise MlprodError(Code.BUNDLE_BROKEN, f"{joined(strange)}: mlprod does not attach such a file, so it is not signed", hint=hint)
+    found = keep(found, ports)
     attach(found, ports, words=words)
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
     faults = faults_of_attached(found, ports)

@@ -109,7 +109,8 @@ def test_a_file_that_is_not_utf8_is_refused(data: bytes) -> None:
 def test_a_trusted_key_that_is_none_is_refused_where_signatures_matter(desk: Desk, key: str) -> None:
     (desk.folder / "mlprod.toml").write_text(f'[settings]\ntrusted_keys = ["{key}"]\n')
     assert desk.command("predict", "tiny", "x.npy") == 2
-    assert desk.command("list") == 0
+    assert desk.command("list") == 2  # which says whose word it is who packaged what
+    assert desk.command("history", "tiny") == 0
 
 
 def test_no_verb_runs_under_settings_that_cannot_be_read(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,6 +182,7 @@ def test_two_workspaces_sign_one_bundle_and_each_trusts_its_own(desk: Desk, ther
     assert there.refused(Predict(subject=str(sent), data="x.npy")).code is Code.NOT_TRUSTED
     assert failed(there, str(sent)) == ["signature_faults", "attached_faults"]
     there.run(Sign(subject=str(sent)), Evidence)
+    sent = there.bundle_folder(desk.champion())
     assert failed(there, str(sent)) == []
     own, other = (each.workspace().signer.key().id[:12] for each in (there, desk))
     assert findings(there, str(sent))["signature_faults"].reason == f"signed by {other} (not trusted here), {own} (this workspace)"
