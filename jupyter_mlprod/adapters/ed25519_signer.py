@@ -84,11 +84,6 @@ class Ed25519Signer:
         """The own public key as others write it into their ``trusted_keys``; made when there is none."""
         return base64.b64encode(self._own_key().public_key().public_bytes_raw()).decode()
 
-    def known_keys(self) -> tuple[str, ...]:
-        """Every public key whose signature is taken here; an own key is not made for it."""
-        own = (self._read_key().public_key(),) if self.key_path.exists() else ()
-        return tuple(base64.b64encode(key.public_bytes_raw()).decode() for key in (*self.trusted, *own))
-
     def sign(self, folder: Path, name: str, digest: str) -> None:
         """Write the signed statement that ``folder`` is the bundle ``name`` with this digest (``sha256:`` and 64 hex digits)."""
         subject = Subject(name=name, digest={"sha256": digest.removeprefix(DIGEST_PREFIX)})

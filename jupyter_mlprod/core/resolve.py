@@ -24,8 +24,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     bundle: Bundle
     digest: str
     folder: Path
-    code: str
-    """Where a person reads its code."""
+    place: str
+    """Where a person finds its files; the folder itself may be a private copy."""
 
 
 def find_bundle(text: str, ports: Ports) -> Found:
@@ -39,8 +39,8 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    place = f"{CODE}/ in {text}" if parse_subject(text).kind == "path" else str(folder / CODE)
-    return Found(bundle=bundle, digest=digest(bundle), folder=folder, code=place)
+    place = text if parse_subject(text).kind == "path" else str(folder)
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place)
 
 
 def locate(text: str, ports: Ports) -> Path:
@@ -167,5 +167,5 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {found.code} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            hint=f"read {CODE}/ in {found.place} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )
