@@ -268,7 +268,12 @@ class Workspace:
     def signer(self) -> "Ed25519Signer":
         from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
 
-        return Ed25519Signer(self.store / "key.pem", self.settings.trusted_keys)
+        return Ed25519Signer(self.store / "key.pem", self.trusted_keys)
+
+    @property
+    def trusted_keys(self) -> tuple[str, ...]:
+        """Public keys of others whose bundles may run their code here."""
+        return self.settings.trusted_keys
 
     @cached_property
     def machine(self) -> "Machine":

@@ -124,10 +124,12 @@ def _copy(folder: Path, copy: Path) -> None:
             raise _broken(f"{folder} holds more than {2 * MOST_FILES:,} files")
         relative = path.relative_to(folder)
         status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            (copy / relative).mkdir()
+            continue
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             if relative.parts[0] == ATTACHED:
                 raise _broken(f"{path} is a link, or no regular file")
-            (copy / relative).parent.mkdir(parents=True, exist_ok=True)
             (copy / relative).symlink_to(NOWHERE)
             continue
         left -= status.st_size
@@ -150,16 +152,15 @@ def _listed_bytes(folder: Path) -> int:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything under a folder but the folders; no link is followed."""
+    """Everything under a folder, a folder before what is in it; no link is followed."""
     try:
         found = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise _broken(f"{folder} cannot be read: {error.strerror or error}") from None
     for entry in found:
+        yield Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))
-        else:
-            yield Path(entry.path)
 
 
 def _regular(path: Path, *, shown: str, links: bool) -> BinaryIO:

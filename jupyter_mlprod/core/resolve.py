@@ -21,13 +21,13 @@ from jupyter_mlprod.core.subject import Subject, parse_subject
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A bundle at hand: its record, its digest, and the folder, whose digests have been verified.
 
-    ``code`` says where a person reads its code, when that is not in the folder.
+    ``place`` is where a person finds its files, when the folder is a private copy of it.
     """
 
     bundle: Bundle
     digest: str
     folder: Path
-    code: str = ""
+    place: str = ""
 
 
 def find_bundle(text: str, ports: Ports) -> Found:
@@ -41,8 +41,8 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    place = f"{CODE}/ in {text}" if parse_subject(text).kind == "path" else ""  # the folder is a copy then, and soon gone
-    return Found(bundle=bundle, digest=digest(bundle), folder=folder, code=place)
+    place = text if parse_subject(text).kind == "path" else ""
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place)
 
 
 def locate(text: str, ports: Ports) -> Path:
@@ -169,5 +169,5 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {found.code or found.folder / CODE} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            hint=f"read {CODE}/ in {found.place or found.folder} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

@@ -161,12 +161,13 @@ def _docker(found: Found, out: Path, ports: Ports) -> Made:
         requirements, hashes, wheel=wheel.name, wheel_sha256=digest_bytes(wheel.read_bytes()).removeprefix(DIGEST_PREFIX)
     )
     trusted = not found.bundle.has_code or not ports.signer.signature_fault(folder, name, found.digest)
+    keys = (*ports.trusted_keys, ports.signer.public_key()) if found.bundle.has_code and trusted else ()
     origin = origin_of(folder)
     python = origin.python if origin and docker.PYTHON.fullmatch(origin.python) else ports.machine.context()["python"]
     texts = {
         docker.DOCKERFILE: docker.dockerfile(name, found.digest, python=python, wheel=wheel.name, hashed=hashed),
         docker.LOCKED: pins,
-        docker.SETTINGS: docker.settings_text(ports.signer.known_keys()),
+        docker.SETTINGS: docker.settings_text(keys),
         docker.READ_ME: docker.read_me(name, found.digest, trusted=trusted, hashed=hashed, pandas="\npandas==" in pins),
         docker.IGNORED: f"{docker.READ_ME}\n{docker.DOCKERFILE}\n{docker.IGNORED}\n",
     }
