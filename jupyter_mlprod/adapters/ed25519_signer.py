@@ -63,11 +63,6 @@ class Ed25519Signer:
         self.key_path = key_path
         self.trusted = tuple(_public_key(text) for text in trusted)
 
-    def known_keys(self) -> tuple[str, ...]:
-        """Every public key whose signature is taken here; an own key is not made for it."""
-        own = (self._read_key().public_key(),) if self.key_path.exists() else ()
-        return tuple(base64.b64encode(key.public_bytes_raw()).decode() for key in (*self.trusted, *own))
-
     def key(self) -> Key:
         """The own key; made when there is none."""
         public = self._own_key().public_key()

@@ -166,8 +166,9 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
             )
         )
     elif fault:
+        code = f"{CODE}/ in {found.place or found.folder}"
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {CODE}/ in {found.place or found.folder} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            hint=f"read {code} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

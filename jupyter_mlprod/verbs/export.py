@@ -161,7 +161,7 @@ def _docker(found: Found, out: Path, ports: Ports) -> Made:
         requirements, hashes, wheel=wheel.name, wheel_sha256=digest_bytes(wheel.read_bytes()).removeprefix(DIGEST_PREFIX)
     )
     trusted = not found.bundle.has_code or not ports.signer.signature_fault(folder, name, found.digest)
-    keys = (*ports.trusted_keys, ports.signer.public_key()) if found.bundle.has_code and trusted else ()
+    keys = (*ports.trusted_keys, ports.signer.key().public) if found.bundle.has_code and trusted else ()
     origin = origin_of(folder)
     python = origin.python if origin and docker.PYTHON.fullmatch(origin.python) else ports.machine.context()["python"]
     texts = {
