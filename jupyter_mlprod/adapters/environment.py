@@ -57,7 +57,7 @@ SEED = ("pip", "setuptools")
 """What ``python -m venv`` installs of its own accord."""
 CUDA_RUNTIMES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
 DRIVER = Path("/proc/driver/nvidia/version")
-KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT")
 """What the replay's environment keeps of ours; ``-I`` keeps Python's own variables out besides."""
 
 
