@@ -253,7 +253,7 @@ def bundle_lock(folder: Path) -> Lock:
 def attach_lock(folder: Path, ports: Ports) -> Lock:
     """Write the lock of a bundle folder beside it, outside the digest, and tell its warnings.
 
-    A lock that is there already, and has hashes for as much, stays: hashes are not lost because an index is away today.
+    A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
     """
     pins = read_pins(_text(folder / REQUIREMENTS))
     lock = ports.locks.lock(pins)
@@ -262,7 +262,7 @@ def attach_lock(folder: Path, ports: Ports) -> Lock:
             old = bundle_lock(folder)
         except MlprodError:
             old = None  # it is replaced
-        if old is not None and len(old.unhashed) <= len(lock.unhashed):
+        if old is not None and len(old.unhashed) < len(lock.unhashed):
             return old
     for warning in lock.place.warnings:
         ports.tell(f"lock: {warning}")
