@@ -148,7 +148,7 @@ class Installer:
         try:
             return pip_options([file.read_text("utf-8") for file in files if file.is_file()], self.environ)
         except (configparser.Error, OSError, UnicodeDecodeError) as error:
-            raise MlprodError(Code.INDEX, f"pip's configuration cannot be read: {' '.join(str(error).split())}") from None
+            raise MlprodError(Code.INDEX, f"pip's configuration cannot be read: {' '.join(str(error).split())[:200]}") from None
 
 
 def _requirement_steps(home: Path, requirements: Sequence[str]) -> list[list[str]]:

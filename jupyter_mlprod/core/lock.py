@@ -31,6 +31,7 @@ PYTORCH_LABEL = re.compile(r"cpu|xpu|cu\d{2,3}|rocm[\d.]+")
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?(?!\n)$")]
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]{0,126}(?!\n)$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+Fact = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -72,8 +73,8 @@ class LockedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a package came from, when that is not the default index: ``editable``, ``file``, ``vcs`` or ``url``; its index if known."""
 
-    source: str = ""
-    index: str = ""
+    source: Fact = ""
+    index: Fact = ""
 
 
 class PackageTool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,14 +108,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     hashed_by : the tool that asked the index, empty when none was asked
     """
 
-    python: str = ""
-    platform: str = ""
-    machine: str = ""
-    libc: str = ""
-    cuda: str = ""
-    driver: str = ""
-    hashed_by: str = ""
-    warnings: tuple[str, ...] = ()
+    python: Fact = ""
+    platform: Fact = ""
+    machine: Fact = ""
+    libc: Fact = ""
+    cuda: Fact = ""
+    driver: Fact = ""
+    hashed_by: Fact = ""
+    warnings: tuple[Fact, ...] = ()
 
 
 class LockTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ def rebuild_measures(bundle: Bundle, lock: Lock, rebuilt: Rebuilt, golden: Mappi
     differing = _differing(lock, rebuilt)
     checks = len(lock.packages) + len(HEAVY)
     measures = [
-        count("packages_differing", len(differing), n=checks, note=rebuilt.refusal or joined(differing)),
+        count("packages_differing", max(len(differing), int(bool(rebuilt.refusal))), n=checks, note=rebuilt.refusal or joined(differing)),
         count("unhashed_packages", len(unhashed), n=len(lock.packages), note=joined(unhashed)),
     ]
     if not rebuilt.refusal:
@@ -74,9 +74,10 @@ def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array]) -
     answers = rebuilt.answers
     if answers is None:
         return count("rebuild_mismatches", n, n=n, note=rebuilt.fault)
-    odd = [name for name in golden if name not in answers or answers[name].shape != golden[name].shape]
+    odd = [name for name, wanted in golden.items() if name not in answers or _form(answers[name]) != _form(wanted)]
     if odd or n == 0:
-        return count("rebuild_mismatches", n, n=n, note=f"{', '.join(odd)} came back in another shape" if odd else "there is no golden row")
+        note = f"{', '.join(odd)} came back in another shape or type" if odd else "there is no golden row"
+        return count("rebuild_mismatches", n, n=n, note=note)
     gaps = np.zeros(n)
     for name, wanted in golden.items():
         gaps = np.maximum(gaps, _gaps(answers[name], wanted))
@@ -88,6 +89,10 @@ def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array]) -
         differ |= renamed
     note = f"largest difference {gaps.max():.3g}, {labels} other labels" if differ.any() else f"largest difference {gaps.max():.3g}"
     return count("rebuild_mismatches", int(differ.sum()), n=n, note=note)
+
+
+def _form(array: Array) -> tuple[object, ...]:
+    return array.dtype, array.shape
 
 
 def _gaps(ours: Array, theirs: Array) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def run(request: Verify, ports: Ports) -> Verdict:
     rebuilds = request.rebuild and not faults  # what was tampered with is told, and not run
     if rebuilds:
         found = Found(bundle=bundle, digest=name, folder=folder)
-        demand_trust(found, ports, trust=request.trust, why="would have the packages that it pins installed and run", where=REQUIREMENTS)
+        demand_trust(found, ports, trust=request.trust, why="pins packages that --rebuild would install and run,", where=REQUIREMENTS)
     signature = ports.signer.signature_fault(folder, bundle.name, name)
     measures = (
         count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
@@ -60,6 +60,8 @@ def _rebuilt(bundle: Bundle, folder: Path, ports: Ports) -> Evidence:
     golden = ports.data.read(str(folder / GOLDEN_ANSWERS))
     assert isinstance(golden, Mapping)
     name = digest(bundle)
+    if lock.unhashed:
+        ports.tell(f"without a hash: {joined([str(package.pin) for package in lock.unhashed])}")
     rebuilt = ports.locks.rebuild(lock, folder, name)
     evidence = Evidence(
         kind="environment",

@@ -62,6 +62,7 @@ LOCKS = {
     "another version": HEAD.replace("1.17.0", "1.16.0") + GOOD,
     "another package": HEAD + GOOD + '[[packages]]\nname = "evil"\nversion = "1"\n',
     "many packages": HEAD + GOOD + "".join(f'[[packages]]\nname = "p{i}"\nversion = "1"\n' for i in range(10_000)),
+    "a long machine": HEAD + GOOD + f'[tool.mlprod]\nmachine = "{"x" * 1_000_000}"\n',
     "a huge number": HEAD + GOOD + "[tool.mlprod]\nsize = " + "9" * 5000 + "\n",
 }
 

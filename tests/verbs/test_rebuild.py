@@ -183,7 +183,9 @@ def test_another_label_is_a_mismatch_however_near_the_scores_are(desk: Desk, cha
     assert "1 other labels" in measure_of(evidence, "rebuild_mismatches").note
 
 
-@pytest.mark.parametrize("answers", [{}, {"scores": np.zeros((8, 3), np.float32)}, {"scores": np.zeros((7, 2), np.float32)}])
+@pytest.mark.parametrize(
+    "answers", [{}, {"scores": np.full((8, 2), "much")}, {"scores": np.zeros((8, 3), np.float32)}, {"scores": np.zeros((7, 2), np.float32)}]
+)
 def test_no_answer_and_another_shape_are_mismatches_of_every_row(desk: Desk, champion: Path, answers: dict[str, Array]) -> None:
     status, evidence = judged(desk, msgspec.structs.replace(good(champion), answers=answers))
     assert (status, measure_of(evidence, "rebuild_mismatches").value) == (1, 8)
