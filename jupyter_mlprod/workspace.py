@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.data_files import DataFiles
     from jupyter_mlprod.adapters.disk_store import DiskBundles, DiskRecords
     from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
+    from jupyter_mlprod.adapters.environment import Environments
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
@@ -166,6 +167,7 @@ class Workspace:
         self.taken_by: TakenBy = taken_by
         self.progress = progress
         self.tell = tell
+        self.environ = environ
         self.run_folder = environ.get(RUN_VARIABLE, "")
         self.notebook = Path(environ.get(NOTEBOOK_VARIABLE, "")).name
         self.session: dict[str, str] = {}
@@ -280,6 +282,14 @@ class Workspace:
         from jupyter_mlprod.adapters.machine import Machine
 
         return Machine(self.root, actor=self.settings.actor, notebook=self.notebook)
+
+    @cached_property
+    def locks(self) -> "Environments":
+        from jupyter_mlprod.adapters.environment import Environments
+        from jupyter_mlprod.adapters.installer import Installer
+
+        cache = Path(self.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlprod" / "locks"
+        return Environments(cache, Installer(self.environ), hashes=self.settings.lock == "hashes", environ=self.environ, tell=self.tell)
 
     @cached_property
     def models(self) -> "Captures":

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,14 @@ import pytest
 from tests.project import PACKAGE, make_files, mlprod
 
 __all__ = ["PACKAGE", "mlprod"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_index() -> Iterator[None]:
+    """No package index is asked, but by the tests of locks themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPROD_LOCK", "pins")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def mlprod(*words: str, cwd: Path, check: int | None = 0, environ: dict[str, str
         capture_output=True,
         text=True,
         timeout=300,
-        env={**clean, **(environ or {})},
+        env={**clean, "MLPROD_LOCK": "pins", **(environ or {})},
     )
     if check is not None:
         assert done.returncode == check, f"mlprod {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -1,9 +1,10 @@
 """The entries, one file each; this tuple is where an entry is registered."""
 
+from benchmarks.entries.environment import ENVIRONMENT
 from benchmarks.entries.first_answer import FIRST_ANSWER
 from benchmarks.entries.help import HELP
 from benchmarks.entries.load_ext import LOAD_EXT
 from benchmarks.entries.package import PACKAGE
 from benchmarks.entries.sign import SIGN
 
-ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, SIGN)
+ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, ENVIRONMENT, SIGN)

@@ -3,21 +3,27 @@
 import datetime
 import getpass
 import importlib.metadata
+import importlib.util
+import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from jupyter_mlprod.core.bundle import Origin
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.wheel import DISTRIBUTION
 
-ROOTS = ("jupyter-mlprod", "numpy", "onnxruntime", "onnxruntime-gpu")
+ROOTS = (DISTRIBUTION, "numpy", "onnxruntime", "onnxruntime-gpu")
 """What answering needs; of the two runtimes, whichever is installed."""
 
 PACKAGE = "jupyter_mlprod"
@@ -41,26 +47,12 @@ class Machine:
         ------
         MlprodError : ``preprocess`` when a module is a file beside the notebook, which no requirement could name.
         """
-        owners = importlib.metadata.packages_distributions() if modules else {}
+        owners = _owners({module.split(".")[0] for module in modules})
         loose = [module for module in modules if module not in owners and module not in sys.stdlib_module_names and module != PACKAGE]
         if loose:
             what = f"the preprocessing imports {', '.join(loose)}, which no installed package brings, so the bundle would lack it"
             raise MlprodError(Code.PREPROCESS, what, hint="move that code beside the function, or install it as a package")
-        roots = [*ROOTS, *(owner for module in modules for owner in owners.get(module.split(".")[0], ()))]
-        pins: dict[str, str] = {}
-        todo = list(roots)
-        while todo:
-            name = todo.pop()
-            key = name.lower().replace("_", "-")
-            if key in pins:
-                continue
-            try:
-                found = importlib.metadata.distribution(name)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            pins[key] = found.version
-            todo += _needed(found)
-        return tuple(f"{name}=={version}" for name, version in sorted(pins.items()))
+        return closure([*ROOTS, *(owner for module in modules for owner in owners.get(module.split(".")[0], ()))])
 
     def origin(self, *, notebook: str, run: str) -> Origin:
         return Origin(
@@ -89,16 +81,97 @@ def _login() -> str:
         return f"uid-{os.getuid()}@{socket.gethostname()}" if hasattr(os, "getuid") else "unknown"
 
 
-def _needed(found: importlib.metadata.Distribution) -> list[str]:
-    names = []
+def _owners(tops: Set[str]) -> dict[str, list[str]]:
+    """Top-level module → the distributions that list it among their files, or that are edited in the folder where it lies.
+
+    `importlib.metadata.packages_distributions` asks the disk for every file of every distribution, which takes four times as long.
+    """
+    found: dict[str, list[str]] = {}
+    listed = {top: re.compile(rf"^{re.escape(top)}(?:/|\.py,|\.[^/,]*(?:so|pyd),)", re.MULTILINE) for top in tops}
+    for each in importlib.metadata.distributions() if tops else ():
+        record, legacy = each.read_text("RECORD") or "", (each.read_text("top_level.txt") or "").split()
+        folder = _edited_in(each)
+        for top, pattern in listed.items():
+            if pattern.search(record) or (not record and top in legacy) or (folder and _origin_of(top).startswith(folder)):
+                found.setdefault(top, []).append(each.metadata["Name"])
+    return found
+
+
+def _origin_of(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    return (spec.origin if spec else "") or ""
+
+
+def _edited_in(found: importlib.metadata.Distribution) -> str:
+    """The folder of an editable installation, with a separator at its end, or the empty string."""
+    direct = json.loads(found.read_text("direct_url.json") or "{}")
+    if not direct.get("dir_info", {}).get("editable"):
+        return ""
+    return unquote(urlsplit(direct["url"]).path).rstrip(os.sep) + os.sep
+
+
+def closure(roots: Sequence[str]) -> tuple[str, ...]:
+    """``name==version`` of the roots that are installed and of everything they require on this machine, extras included.
+
+    A requirement that is not installed is left out: the running interpreter works without it.
+    """
+    versions: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    todo: list[tuple[str, frozenset[str]]] = [(root, frozenset()) for root in roots]
+    while todo:
+        name, extras = todo.pop()
+        wanted = {(canonicalize_name(name), extra) for extra in ("", *extras)} - seen
+        if not wanted:
+            continue
+        seen |= wanted
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        versions[canonicalize_name(name)] = found.version
+        todo += _needed(found, extras=[extra for _, extra in wanted])
+    return tuple(f"{name}=={version}" for name, version in sorted(versions.items()))
+
+
+def _needed(found: importlib.metadata.Distribution, *, extras: Sequence[str]) -> list[tuple[str, frozenset[str]]]:
+    """Names and extras of what a distribution requires here, for any of these of its own extras; the empty one stands for none."""
+    needed = []
     for text in found.requires or ():
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            names.append(requirement.name)
-    return names
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
+            needed.append((requirement.name, frozenset(requirement.extras)))
+    return needed
+
+
+def imported_requirements() -> tuple[str, ...]:
+    """``name==version`` of every distribution of which this process has imported a file: what a model was trained with.
+
+    By files and not by top-level names, since a name such as ``google`` is shared by many; of an editable installation those count that
+    lie in its folder.
+    """
+    # From each module's dictionary, since a lazy one would import what it is asked for.
+    loaded = {str(file) for module in tuple(sys.modules.values()) if (file := getattr(module, "__dict__", {}).get("__file__"))}
+    found = {f"{DISTRIBUTION}=={version_of(DISTRIBUTION)}"}
+    homes: dict[str, Set[str]] = {}
+    for each in importlib.metadata.distributions():
+        home = f"{each.locate_file('')}{os.sep}"
+        if home not in homes:
+            homes[home] = {file[len(home) :].replace(os.sep, "/") for file in loaded if file.startswith(home)}
+        if _holds(each, homes[home], loaded):
+            found.add(f"{canonicalize_name(each.metadata['Name'])}=={each.version}")
+    return tuple(sorted(found))
+
+
+def _holds(found: importlib.metadata.Distribution, inside: Set[str], loaded: Set[str]) -> bool:
+    """Whether a distribution lists one of the files ``inside`` its folder, or is edited in a folder with one that is ``loaded``."""
+    record = found.read_text("RECORD") or ""
+    if inside and not inside.isdisjoint([line.split(",", 1)[0] for line in record.splitlines()]):
+        return True
+    folder = _edited_in(found)
+    return bool(folder) and any(file.startswith(folder) for file in loaded)
 
 
 def _git_commit(root: Path) -> str:

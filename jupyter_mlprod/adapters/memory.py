@@ -6,14 +6,17 @@ given would hide a field that does not survive its JSON.
 """
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from jupyter_mlprod.core.bundle import ATTACHED
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.lock import Pin
 from jupyter_mlprod.core.nouns import read_record
-from jupyter_mlprod.core.ports import R
+from jupyter_mlprod.core.ports import Ended, R
 from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes
 from jupyter_mlprod.core.release import Release
 
@@ -116,6 +119,35 @@ class MemoryRegistry:
         if not 1 <= version <= len(known):
             raise MlprodError(Code.UNKNOWN_SUBJECT, f"{name} has no version {version} in the registry", hint=f"mlprod history {name}")
         return known[version - 1]
+
+
+class MemoryInstaller:
+    """Port `Installer`, which installs nothing. ``index`` maps ``name==version`` to the entry of a lock; without it no index answers."""
+
+    def __init__(self, index: Mapping[str, Mapping[str, Any]] | None, *, own_index: bool = False) -> None:
+        self.index = index
+        self.own_index = own_index
+        self.asked: list[tuple[str, ...]] = []
+
+    def tool(self) -> str:
+        return "memory"
+
+    def only_default_index(self) -> bool:
+        return not self.own_index
+
+    def compiled(self, pins: Sequence[Pin], *, deadline: float) -> Mapping[str, Any] | None:  # noqa: ARG002  nothing here takes time
+        self.asked.append(tuple(map(str, pins)))
+        if self.index is None:
+            raise MlprodError(Code.INDEX, "memory got no answer from the package index")
+        if any(str(pin) not in self.index for pin in pins):
+            return None
+        return {"packages": [{"name": pin.name, "version": pin.version, **self.index[str(pin)]} for pin in pins]}
+
+    def environment(self, home: Path, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[Path, str]:  # noqa: ARG002
+        return home / "env" / "bin" / "python", "memory installs nothing"
+
+    def run(self, command: Sequence[str], *, folder: Path, environ: Mapping[str, str], deadline: float) -> Ended | None:  # noqa: ARG002
+        return Ended(status=127, said=f"there is no environment to run {command[0]} in")
 
 
 def _covered(files: dict[str, bytes]) -> dict[str, bytes]:

@@ -37,8 +37,10 @@ class Code(enum.Enum):
     UNKNOWN_SUBJECT = ("unknown-subject", 2, "no bundle, alias, version or record of that name")
     NOTHING_BEFORE = ("nothing-before", 2, "there is no former release to roll back to")
     NOT_PROVEN = ("not-proven", 3, "no stored passing verdict for exactly this digest under the present policy")
+    NOT_REBUILT = ("not-rebuilt", 3, "the bundle's environment cannot be made on this machine, so nothing was judged")
     TOO_FEW = ("too-few-samples", 3, "too few samples for the statistic that was asked for")
     DISK = ("disk", 4, "a file could not be written")
+    INDEX = ("index-away", 4, "the package index did not answer in time")
     KERNEL = ("kernel-not-started", 4, "the notebook's kernel never started")
     REGISTRY = ("registry-away", 4, "the MLflow registry did not answer or refused")
 

@@ -87,6 +87,9 @@ INTEGRITY = Policy(
         for measure in ("digest_mismatches", "signature_faults", "attached_faults", "ledger_breaks", "alias_mismatches")
     ),
 )
+REBUILD = Policy(name="rebuild", rules=tuple(_none_of(m, by_runner=False) for m in ("packages_differing", "rebuild_mismatches")))
+"""What an environment made from a bundle's lock must come to; a package without a hash is told and decides nothing."""
+
 BY_KIND: dict[str, Policy] = {
     "contract": Policy(name="contract", rules=(_none_of("violations", by_runner=False),)),
     "scan": Policy(name="scan", rules=(_none_of("digest_mismatches", by_runner=False), _none_of("pickle_files", by_runner=False))),

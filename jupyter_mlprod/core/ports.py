@@ -19,7 +19,9 @@ from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
     from jupyter_mlprod.core.answer import Ends
+    from jupyter_mlprod.core.lock import Lock, Pin
     from jupyter_mlprod.core.raw import Array, Raw
+    from jupyter_mlprod.core.rebuild import Rebuilt
 
 R = TypeVar("R", bound=Record)
 CellStatus = Literal["completed", "failed", "skipped", "pending"]
@@ -164,6 +166,30 @@ class Machine(Protocol):
     def problems(self) -> tuple[tuple[str, str, str], ...]: ...
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How a child process ended, and the end of what it said."""
+
+    status: int
+    said: str
+
+
+class Installer(Protocol):
+    """What asks package indexes, and installs: uv or pip. ``compiled`` is None when the indexes do not have all of the pins."""
+
+    def tool(self) -> str: ...
+    def only_default_index(self) -> bool: ...
+    def compiled(self, pins: "Sequence[Pin]", *, deadline: float) -> Mapping[str, Any] | None: ...
+    def environment(self, home: Path, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[Path, str]: ...
+    def run(self, command: Sequence[str], *, folder: Path, environ: Mapping[str, str], deadline: float) -> Ended | None: ...
+
+
+class Locks(Protocol):
+    """Hashes for pins, and a fresh environment out of both, in which a bundle folder replays its golden samples."""
+
+    def lock(self, pins: "Sequence[Pin]") -> "Lock": ...
+    def rebuild(self, lock: "Lock", folder: Path, digest: str) -> "Rebuilt": ...
+
+
 class Ports(Protocol):
     """Everything a verb may use; built by the workspace, each part when it is first asked for."""
 
@@ -191,6 +217,8 @@ class Ports(Protocol):
     def signer(self) -> Signer: ...
     @property
     def machine(self) -> Machine: ...
+    @property
+    def locks(self) -> Locks: ...
     @property
     def policies(self) -> Mapping[str, Policy]: ...
     @property

@@ -150,8 +150,18 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
     ------
     MlprodError : ``not-trusted``.
     """
-    if not found.bundle.has_code:
-        return
+    if found.bundle.has_code:
+        held = ", ".join(f"{name}()" for name in found.bundle.functions)
+        demand_trust(found, ports, trust=trust, why=f"holds {held}", where=f"{CODE}/")
+
+
+def demand_trust(found: Found, ports: Ports, *, trust: str, why: str, where: str) -> None:
+    """Refuse unless a trusted key has signed or a reason was given, ``why`` saying what of the bundle would be run from ``where``.
+
+    Raises
+    ------
+    MlprodError : ``not-trusted``.
+    """
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
     if fault and trust:
         measure = Measure(name="signature_faults", value=1.0, unit="count", n=1, note=fault)
@@ -166,9 +176,9 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
             )
         )
     elif fault:
-        code = f"{CODE}/ in {found.place or found.folder}"
+        read = f"{where} in {found.place or found.folder}"
         raise MlprodError(
             Code.NOT_TRUSTED,
-            f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {code} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            f"{found.bundle.name}@{short(found.digest)} {why} and {fault}",
+            hint=f"read {read} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

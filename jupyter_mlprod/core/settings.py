@@ -4,7 +4,7 @@ What changes a decision is policy, never a setting.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,11 +23,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri : MLflow tracking server; empty for the embedded SQLite store in ``.mlprod/``
     actor : who the history names; empty for login@host
     trusted_keys : base64 Ed25519 public keys, besides the workspace's own, whose bundles may run their code here
+    lock : ``hashes`` asks a package index for the hashes of what a bundle needs; ``pins`` asks nobody
     """
 
     tracking_uri: str = ""
     actor: str = ""
     trusted_keys: tuple[str, ...] = ()
+    lock: Literal["hashes", "pins"] = "hashes"
 
 
 class SettingsDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,4 +63,7 @@ def read_document(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[
     }
     if "trusted_keys" in overrides:
         overrides["trusted_keys"] = tuple(key for key in overrides["trusted_keys"].split(",") if key)
-    return msgspec.structs.replace(settings, **overrides), policies
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(settings), **overrides}, Settings), policies
+    except msgspec.ValidationError as error:
+        raise MlprodError(Code.BAD_SETTINGS, f"environment: {error}", hint=f"the variables {PREFIX}… are in docs/reference.md") from None

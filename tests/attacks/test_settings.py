@@ -121,3 +121,11 @@ def test_no_verb_runs_under_settings_that_cannot_be_read(desk: Desk, capsys: pyt
         assert desk.command(*words) == 2
         assert "did you mean 'at_least'?" in capsys.readouterr().err
     assert desk.files() == before
+
+
+@pytest.mark.parametrize("value", ["hash", "", "PINS", "pins\n"])
+def test_a_variable_outside_its_choices_is_refused_as_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MLPROD_LOCK", value)
+    with pytest.raises(MlprodError) as refusal:
+        open_workspace(tmp_path)
+    assert refusal.value.code is Code.BAD_SETTINGS

@@ -1,0 +1,286 @@
+"""Lock: the pins of a bundle's ``requirements.txt``, and the same pins with the hashes of their files as ``pylock.toml`` (PEP 751).
+
+Both are read as foreign text before any installer sees them, and an installer is only ever given lines that were written here, from
+names, versions and hashes that were understood: no option, URL or path of a bundle reaches it. A package without a hash stands in the
+lock without files, which PEP 751 does not allow, so that an installer refuses it and does not quietly leave it out.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from jupyter_mlprod.core.bundle import LOCK, REQUIREMENTS
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.ports import Ports
+
+MOST_PACKAGES = 2000
+MOST_BYTES = 8_000_000
+LOCK_VERSION = "1.0"
+PIN = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9._+!-]{0,126})")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
+WHEELS = "wheels"
+"""Folder beside the lock where a file is looked for that no public index has."""
+
+PYTORCH = ("torch", "torchaudio", "torchvision")
+PYTORCH_LABEL = re.compile(r"cpu|xpu|cu\d{2,3}|rocm[\d.]+")
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?(?!\n)$")]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]{0,126}(?!\n)$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+Fact = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A package by its normalized name, and the one version."""
+
+    name: Name
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}"
+
+    @property
+    def label(self) -> str:
+        """The local part of the version, as in ``2.13.0+cpu``; no public index holds such a version."""
+        return self.version.partition("+")[2]
+
+    @property
+    def pytorch_label(self) -> str:
+        """The label, when it is one that PyTorch's own index builds for."""
+        return self.label if self.name in PYTORCH and PYTORCH_LABEL.fullmatch(self.label) else ""
+
+
+class Hashes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one hash that is taken."""
+
+    sha256: Sha256
+
+
+class LockedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A wheel or source archive; ``url`` when a public index has it, else the ``path`` beside the lock where it is looked for."""
+
+    name: str
+    hashes: Hashes
+    url: str = ""
+    path: str = ""
+    size: int = 0
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a package came from, when that is not the default index: ``editable``, ``file``, ``vcs`` or ``url``; its index if known."""
+
+    source: Fact = ""
+    index: Fact = ""
+
+
+class PackageTool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    mlprod: Source = Source()
+
+
+class LockedPackage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A pin and its files; without files it is not hashed."""
+
+    name: Name
+    version: Version
+    wheels: tuple[LockedFile, ...] = ()
+    sdist: LockedFile | None = None
+    tool: PackageTool = PackageTool()
+
+    @property
+    def pin(self) -> Pin:
+        return Pin(name=self.name, version=self.version)
+
+    @property
+    def files(self) -> tuple[LockedFile, ...]:
+        return self.wheels if self.sdist is None else (*self.wheels, self.sdist)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What the packages were locked for, and what a reader should know.
+
+    Attributes
+    ----------
+    libc, cuda, driver : name and version, empty where there is none
+    hashed_by : the tool that asked the index, empty when none was asked
+    """
+
+    python: Fact = ""
+    platform: Fact = ""
+    machine: Fact = ""
+    libc: Fact = ""
+    cuda: Fact = ""
+    driver: Fact = ""
+    hashed_by: Fact = ""
+    warnings: tuple[Fact, ...] = ()
+
+
+class LockTool(msgspec.Struct, frozen=True, kw_only=True):
+    mlprod: Place = Place()
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
+    """A ``pylock.toml`` as written here."""
+
+    lock_version: str
+    created_by: str
+    requires_python: str = ""
+    packages: tuple[LockedPackage, ...] = ()
+    tool: LockTool = LockTool()
+
+    @property
+    def place(self) -> Place:
+        return self.tool.mlprod
+
+    @property
+    def unhashed(self) -> tuple[LockedPackage, ...]:
+        return tuple(package for package in self.packages if not package.files)
+
+
+def normalized(name: str) -> str:
+    """The name of a package as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_pins(text: str) -> tuple[Pin, ...]:
+    """The pins of a ``requirements.txt``, sorted.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken`` for any line that is not ``name==version``, for a package named twice, and for too many of them.
+    """
+    lines = text.removesuffix("\n").split("\n", MOST_PACKAGES) if text else []
+    if len(lines) > MOST_PACKAGES:
+        raise _refuse(f"{REQUIREMENTS} has more than {MOST_PACKAGES:,} lines")
+    pins: dict[str, Pin] = {}
+    for number, line in enumerate(lines, start=1):
+        found = PIN.fullmatch(line)
+        if found is None:
+            raise _refuse(f"{REQUIREMENTS}:{number}: {line[:80]!r} is not NAME==VERSION")
+        pin = Pin(name=normalized(found[1]), version=found[2])
+        if pin.name in pins:
+            raise _refuse(f"{REQUIREMENTS}:{number}: {pin.name} is named a second time")
+        pins[pin.name] = pin
+    return tuple(sorted(pins.values()))
+
+
+def read_lock(text: str, pins: tuple[Pin, ...]) -> Lock:
+    """A lock that pins exactly what ``requirements.txt`` pins.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken`` naming what is odd: no TOML, a file that is neither on https nor beside the lock, another version.
+    """
+    try:
+        lock = msgspec.convert(tomllib.loads(text), Lock)
+    except (ValueError, RecursionError) as error:  # msgspec's errors and TOML's are ValueErrors
+        raise _refuse(f"{LOCK}: {str(error)[:200]}") from None
+    if lock.lock_version != LOCK_VERSION:
+        raise _refuse(f"{LOCK}: lock-version is {lock.lock_version[:20]!r}, known is {LOCK_VERSION}")
+    faults = [fault for package in lock.packages for file in package.files if (fault := _file_fault(file))] + _differences(lock, pins)
+    if faults:
+        raise _refuse("\n".join(f"{LOCK}: {fault}" for fault in faults[:5]))
+    return lock
+
+
+def _file_fault(file: LockedFile) -> str:
+    if not FILE_NAME.fullmatch(file.name):
+        return f"{file.name[:80]!r} is no file name"
+    if file.path and not file.url and file.path == f"{WHEELS}/{file.name}":
+        return ""
+    host = file.url.removeprefix("https://").split("/")[0]
+    if file.path or not file.url.startswith("https://") or not host or "@" in host or not file.url.isprintable():
+        return f"{file.name} has the place {(file.url or file.path)[:80]!r}, which is neither https nor {WHEELS}/{file.name}"
+    return ""
+
+
+def _differences(lock: Lock, pins: tuple[Pin, ...]) -> list[str]:
+    locked = sorted(package.pin for package in lock.packages)
+    if len(locked) > MOST_PACKAGES or len({pin.name for pin in locked}) < len(locked):
+        return [f"{len(locked):,} packages, some of them twice or more than {MOST_PACKAGES:,}"]
+    return [
+        *(f"{pin} is not in {REQUIREMENTS}" for pin in locked if pin not in pins),
+        *(f"{pin} of {REQUIREMENTS} is missing" for pin in pins if pin not in locked),
+    ]
+
+
+def lock_text(lock: Lock) -> str:
+    """The lock as TOML; the same lock gives the same text."""
+    document = msgspec.to_builtins(lock)
+    packages = document.pop("packages", ())
+    place = document.pop("tool", {}).get("mlprod", {})
+    lines = [f"{key} = {_toml(value)}" for key, value in document.items()]
+    for package in packages:
+        lines += ["", "[[packages]]", *(f"{key} = {_toml(value)}" for key, value in package.items())]
+    lines += ["", "[tool.mlprod]", *(f"{key} = {_toml(value)}" for key, value in place.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """One value on one line; arrays of tables on a line each."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[\n" + "".join(f"    {_toml(item)},\n" for item in value) + "]" if value else "[]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def hashed_lines(lock: Lock) -> str:
+    """The hashed packages in the form that ``pip install --require-hashes --no-deps -r`` takes; no URL is in it."""
+    return "".join(
+        f"{package.pin}" + "".join(f" --hash=sha256:{file.hashes.sha256}" for file in package.files) + "\n"
+        for package in lock.packages
+        if package.files
+    )
+
+
+def bundle_lock(folder: Path) -> Lock:
+    """The lock of a bundle folder, held against its pins; one without hashes for a bundle that has none.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken``.
+    """
+    pins = read_pins(_text(folder / REQUIREMENTS))
+    if (folder / LOCK).is_symlink() or (folder / LOCK).exists():
+        return read_lock(_text(folder / LOCK), pins)
+    packages = tuple(LockedPackage(name=pin.name, version=pin.version) for pin in pins)
+    return Lock(lock_version=LOCK_VERSION, created_by="mlprod", packages=packages)
+
+
+def attach_lock(folder: Path, ports: Ports) -> Lock:
+    """Write the lock of a bundle folder beside it, outside the digest, and tell its warnings.
+
+    A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
+    """
+    pins = read_pins(_text(folder / REQUIREMENTS))
+    lock = ports.locks.lock(pins)
+    if (folder / LOCK).is_file():
+        try:
+            old = bundle_lock(folder)
+        except MlprodError:
+            old = None  # it is replaced
+        if old is not None and len(old.unhashed) < len(lock.unhashed):
+            return old
+    for warning in lock.place.warnings:
+        ports.tell(f"lock: {warning}")
+    ports.write_text(folder / LOCK, lock_text(lock))
+    return lock
+
+
+def _text(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        raise _refuse(f"{path.name} is missing or no regular file")
+    if path.stat().st_size > MOST_BYTES:
+        raise _refuse(f"{path.name} is larger than {MOST_BYTES:,} bytes")
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise _refuse(f"{path.name} is not UTF-8") from None
+
+
+def _refuse(what: str) -> MlprodError:
+    return MlprodError(Code.BUNDLE_BROKEN, what, hint="nothing was installed; package it again, or fetch it from where it came")
