@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
+    from jupyter_mlprod.adapters.package_facts import PackageFacts
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+    from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Raw
 
@@ -257,6 +259,18 @@ class Workspace:
         from jupyter_mlprod.adapters.machine import Machine
 
         return Machine(self.root, actor=self.settings.actor, notebook=self.notebook)
+
+    @cached_property
+    def inspector(self) -> "ScanChild":
+        from jupyter_mlprod.adapters.scan_child import ScanChild
+
+        return ScanChild()
+
+    @cached_property
+    def packages(self) -> "PackageFacts":
+        from jupyter_mlprod.adapters.package_facts import PackageFacts
+
+        return PackageFacts(self.settings.advisories)
 
     @cached_property
     def models(self) -> "Captures":

@@ -23,11 +23,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri : MLflow tracking server; empty for the embedded SQLite store in ``.mlprod/``
     actor : who the history names; empty for login@host
     trusted_keys : base64 Ed25519 public keys, besides the workspace's own, whose bundles may run their code here
+    advisories : where known vulnerabilities are looked up: a folder of OSV records, or a package index's JSON address; empty: nowhere
     """
 
     tracking_uri: str = ""
     actor: str = ""
     trusted_keys: tuple[str, ...] = ()
+    advisories: str = ""
 
 
 class SettingsDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.remeasure import holds_pickle
 from jupyter_mlprod.core.requests import Scan
+from jupyter_mlprod.core.scan_file import look_into
+from jupyter_mlprod.core.scan_look import Notes
 from jupyter_mlprod.core.verdict import exit_status
 from tests.verbs.tiny import Desk, measure_of
 
@@ -30,6 +31,13 @@ def file(write: Callable[[io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
     write(buffer)
     return buffer.getvalue()
+
+
+def holds_pickle(data: bytes) -> bool:
+    """Whether a file of a bundle with these bytes would count as a pickle."""
+    notes = Notes()
+    look_into(io.BytesIO(data), notes, name="golden/file")
+    return bool(notes.counts.get("pickle") or notes.counts.get("hostile"))
 
 
 def zipped(data: bytes, *, name: str = "archive/data.pkl", kind: int = zipfile.ZIP_STORED) -> bytes:
