@@ -166,13 +166,14 @@ class Walk:
             data, fault = self._unpacked(lzma.LZMAFile(stream).read)  # noqa: SIM115  the stream is not its own to close
         elif head[:1] == b"\x78" and len(head) > 1 and int.from_bytes(head[:2], "big") % 31 == 0:
             data, fault = self._unpacked(_Inflated(stream).read)
-            if fault and not data:
+            if fault and not data and self.left >= 0:
                 return False
         else:
             return False
         if fault:
             self._cannot(fault, place)
-        self.into(io.BytesIO(data), len(data), place=_inside(place, "(unpacked)"), depth=depth + 1)
+        if data or not fault:
+            self.into(io.BytesIO(data), len(data), place=_inside(place, "(unpacked)"), depth=depth + 1)
         return True
 
     def _unpacked(self, read: Callable[[int], bytes]) -> tuple[bytes, str]:
@@ -183,7 +184,7 @@ class Walk:
                 pieces.append(piece)
                 self.left -= len(piece)
                 if self.left < 0:
-                    return b"".join(pieces), f"it unpacks to more than {MOST_UNPACKED:,} bytes"
+                    return b"", f"it unpacks to more than {MOST_UNPACKED:,} bytes"
         except DAMAGED as error:
             return b"".join(pieces), str(error)[:200]
         return b"".join(pieces), ""

@@ -19,6 +19,8 @@ LEGACY_TORCH = 0x1950A86A20F9469CFC6C
 """The first of the five pickles of a file by ``torch.save`` without its zip format; the bytes of the tensors come after them."""
 LEGACY_PROGRAMS = 5
 MOST_PROGRAMS = 10_000
+MOST_NAMES = 10_000
+LONGEST_LINE = 1 << 26
 IMPORTABLE = re.compile(r"[A-Za-z_][\w.]*")
 EXTENSION = "copyreg.extension"
 
@@ -120,7 +122,7 @@ def _noted(names: list[str], module: Any, name: Any) -> type[Stub]:
     text = f"{module}.{name}"
     if not IMPORTABLE.fullmatch(str(module)) or not IMPORTABLE.fullmatch(str(name)):
         raise pickle.UnpicklingError("asks for what cannot be a name")
-    if len(names) < MOST_PROGRAMS:
+    if len(names) < MOST_NAMES:
         names.append(text)
     return type("Stub", (Stub,), {})
 
@@ -128,7 +130,7 @@ def _noted(names: list[str], module: Any, name: Any) -> type[Stub]:
 class FastNotes(pickle.Unpickler):
     """CPython's C unpickler with its imports cut."""
 
-    def __init__(self, stream: BinaryIO, names: list[str]) -> None:
+    def __init__(self, stream: Any, names: list[str]) -> None:
         super().__init__(stream)
         self.names = names
 
@@ -142,7 +144,7 @@ class FastNotes(pickle.Unpickler):
 class SlowNotes(pickle._Unpickler):
     """CPython's Python unpickler with its imports cut; it also tells of extension codes, which have no name in the file."""
 
-    def __init__(self, stream: BinaryIO, names: list[str]) -> None:
+    def __init__(self, stream: Any, names: list[str]) -> None:
         super().__init__(stream)
         self.names = names
 
@@ -156,54 +158,84 @@ class SlowNotes(pickle._Unpickler):
         self.append(_noted(self.names, EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
 
 
-def _run(kind: Callable[[BinaryIO, list[str]], Any], stream: BinaryIO, start: int, names: list[str]) -> tuple[Any, str]:
-    """The value that one unpickler ends with, or why it does not."""
-    stream.seek(start)
+class _Held:
+    """A file for an unpickler: never gives more than there is, so memory runs out only over what is really there."""
+
+    def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
+        self.stream = stream
+        self.left = size - start
+        stream.seek(start)
+
+    def read(self, length: int = -1) -> bytes:
+        data = self.stream.read(self.left if length < 0 else min(length, self.left))
+        self.left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        data = self.stream.readline(min(LONGEST_LINE, self.left))
+        self.left -= len(data)
+        if len(data) == LONGEST_LINE:
+            raise MemoryError(f"a line of more than {LONGEST_LINE:,} bytes")
+        return data
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """How one unpickler fared: its value, where it stopped, why it did before the end, and whether its means ran out."""
+
+    value: Any = None
+    end: int
+    fault: str = ""
+    worn_out: bool = False
+
+
+def _run(kind: Callable[[Any, list[str]], Any], stream: BinaryIO, start: int, size: int, names: list[str]) -> _Run:
+    held = _Held(stream, start, size)
     try:
-        return kind(stream, names).load(), ""
+        value = kind(held, names).load()
     except BROKEN as error:
-        return None, str(error)[:200] or type(error).__name__
+        fault = str(error)[:200] or type(error).__name__
+        return _Run(end=size - held.left, fault=fault, worn_out=isinstance(error, MemoryError | RecursionError))
+    return _Run(value=value, end=size - held.left)
 
 
-def program_at(stream: BinaryIO, start: int) -> Program:
-    """Run what may be a pickle from ``start`` on."""
-    fast: list[str] = []
-    slow: list[str] = []
-    _, slow_fault = _run(SlowNotes, stream, start, slow)
-    value, fast_fault = _run(FastNotes, stream, start, fast)
-    end = stream.tell()
-    return Program(
-        names=tuple(dict.fromkeys([*fast, *slow])),
-        fault=fast_fault or slow_fault,
-        start=start,
-        end=end,
-        legacy=isinstance(value, int) and value == LEGACY_TORCH,
-    )
+def program_at(stream: BinaryIO, start: int, size: int) -> Program | None:
+    """What lies at ``start``, if that is a pickle.
 
-
-def programs(stream: BinaryIO, size: int, *, start: int = 0) -> Iterator[Program]:
-    """Every pickle of a file that is one, from ``start`` to ``size``; nothing for a file that is none.
-
-    Behind a STOP the next pickle begins, as readers of several objects have it. A file without a protocol mark is a pickle only when it
-    asks for something, or is plain values from its first byte to its last: two random bytes may be a pickle of None.
+    A program is what asks for something, what comes to its end, and what wears its reader out before. Without a protocol mark it must
+    come to the end of the file as well, since two random bytes may be a pickle of None; and only what wears out both readers counts.
     """
     stream.seek(start)
     marked = stream.read(2) in HEADS
-    first = program_at(stream, start)
-    if not first.names and (first.fault or not (marked or first.end == size)):
+    asked: list[str] = []
+    slow = _run(SlowNotes, stream, start, size, asked)
+    fast = _run(FastNotes, stream, start, size, asked)
+    ended = slow if fast.fault else fast
+    worn_out = (fast.worn_out or slow.worn_out) if marked else (fast.worn_out and slow.worn_out)
+    if not asked and not worn_out and (ended.fault or not (marked or ended.end == size)):
+        return None
+    legacy = isinstance(ended.value, int) and ended.value == LEGACY_TORCH
+    return Program(names=tuple(dict.fromkeys(asked)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy)
+
+
+def programs(stream: BinaryIO, size: int, *, start: int = 0) -> Iterator[Program]:
+    """Every pickle of a file that is one, from ``start`` to ``size``; behind a STOP the next begins, as readers of several have it."""
+    first = program_at(stream, start, size)
+    if first is None:
         return
     yield first
-    start, seen = first.end, 1
-    while not first.fault and start < size and seen < MOST_PROGRAMS:
-        following = program_at(stream, start)
+    last, seen = first, 1
+    while not last.fault and last.end < size and seen < MOST_PROGRAMS:
         raw = first.legacy and seen >= LEGACY_PROGRAMS  # bytes of tensors, which may look like anything
-        if following.names or not (following.fault or raw):
+        following = program_at(stream, last.end, size)
+        if following is None and not raw:
+            yield Program(names=(), fault=f"{size - last.end:,} bytes after its end are no pickle", start=last.end, end=size)
+        elif following is not None and (following.names or not raw):
             yield following
-        elif not raw:
-            yield Program(names=(), fault=f"{size - start:,} bytes after its end are no pickle", start=start, end=size)
-        if following.fault or raw:
+        if following is None or raw:
             return
-        start, seen = following.end, seen + 1
+        last, seen = following, seen + 1
+    if seen == MOST_PROGRAMS:
+        yield Program(names=(), fault=f"it is followed by {MOST_PROGRAMS:,} others or more", start=last.end, end=size)
 
 
 def harm(program: Program) -> str:
