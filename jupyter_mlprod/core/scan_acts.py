@@ -28,7 +28,8 @@ _FILES = """
 shutil tempfile numpy.save numpy.savez numpy.savez_compressed numpy.savetxt numpy.memmap torch.save sqlite3 dbm
 """
 _INTERPRETER = """
-sys.modules sys.meta_path sys.path_hooks sys.settrace sys.setprofile sys._getframe gc inspect.stack inspect.currentframe builtins.globals
+sys.modules sys.meta_path sys.path_hooks sys.settrace sys.setprofile sys._getframe gc.get_objects
+gc.get_referrers gc.get_referents inspect.stack inspect.currentframe builtins.globals
 builtins.__builtins__ faulthandler atexit signal
 """
 

@@ -28,7 +28,8 @@ MOST_BYTES = 10_000_000
 MOST_FOLDED = 10_000
 DEEPEST_FOLD = 50
 
-READ_MODES = re.compile(r"[rbtU]*")
+READ_MODE = re.compile(r"[rbtU]+")
+WRITE_MODE = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,4}")
 
 
 def note_code(source: bytes, notes: Notes, *, place: str = "", first_line: int = 1) -> None:
@@ -211,10 +212,11 @@ class _Reading:
             self._tell(node, "allows pickle in what it loads")
 
     def _opening(self, node: ast.Call, *, by_method: bool) -> None:
-        """An ``open`` for anything but reading, or in a mode that is not known."""
-        place = 0 if by_method else 1
-        mode = next((word.value for word in node.keywords if word.arg == "mode"), node.args[place] if len(node.args) > place else None)
-        if mode is not None and not READ_MODES.fullmatch(self._text(mode) or "?"):
+        """An ``open`` for anything but reading, or in a mode that is not known; of a method only a mode that can be read is told."""
+        given = [word.value for word in node.keywords if word.arg == "mode"] or node.args[0 if by_method else 1 : 2]
+        modes = [self._text(mode) for mode in given]
+        writes = any(WRITE_MODE.fullmatch(mode) for mode in modes)
+        if writes or (not by_method and not all(READ_MODE.fullmatch(mode) for mode in modes)):
             self._tell(node, "opens a file for writing, or in a mode that is made up as it goes")
 
     def _reaching(self, node: ast.Call) -> None:

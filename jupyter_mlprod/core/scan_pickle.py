@@ -10,7 +10,7 @@ import pickle
 import re
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
@@ -38,7 +38,7 @@ _REBUILD = (
     "device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor parameter parameter_with_state qtensor "
     "sparse_csr_tensor sparse_tensor tensor tensor_v2 tensor_v3 wrapper_subclass"
 )
-_BUILTINS = "bool bytearray bytes complex dict float frozenset int list set str tuple"
+_BUILTINS = "bool bytearray bytes complex dict float frozenset int list set str tuple unicode long"
 _NUMPY = "_reconstruct scalar"
 
 TENSOR_NAMES = frozenset(
@@ -144,9 +144,12 @@ class FastNotes(pickle.Unpickler):
 class SlowNotes(pickle._Unpickler):
     """CPython's Python unpickler with its imports cut; it also tells of extension codes, which have no name in the file."""
 
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch}
+
     def __init__(self, stream: Any, names: list[str]) -> None:
         super().__init__(stream)
         self.names = names
+        self.longest = 0
 
     def find_class(self, module: str, name: str, /) -> Any:
         return _noted(self.names, module, name)
@@ -154,8 +157,23 @@ class SlowNotes(pickle._Unpickler):
     def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002  torch names its storages so
         return Stub()
 
+    def load_long_binput(self) -> None:
+        """The C unpickler makes a table as long as the index says; here it is only noted, and the C unpickler left out."""
+        (index,) = struct.unpack("<I", self.read(4))  # type: ignore[attr-defined]
+        self.memo[index] = self.stack[-1]  # type: ignore[attr-defined]
+        self.longest = max(self.longest, index)
+
+    def load_bytearray8(self) -> None:
+        """Reads what is there, and makes no room beforehand for what is said to be there."""
+        (length,) = struct.unpack("<Q", self.read(8))  # type: ignore[attr-defined]
+        self.append(bytearray(self.read(length)))  # type: ignore[attr-defined]
+
     def get_extension(self, code: int) -> None:
         self.append(_noted(self.names, EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
+
+
+SlowNotes.dispatch[pickle.LONG_BINPUT[0]] = SlowNotes.load_long_binput
+SlowNotes.dispatch[pickle.BYTEARRAY8[0]] = SlowNotes.load_bytearray8
 
 
 class _Held:
@@ -180,22 +198,24 @@ class _Held:
 
 
 class _Run(msgspec.Struct, frozen=True, kw_only=True):
-    """How one unpickler fared: its value, where it stopped, why it did before the end, and whether its means ran out."""
+    """How one unpickler fared: its value, where it stopped, why it did before the end, whether its means ran out, its longest index."""
 
     value: Any = None
     end: int
     fault: str = ""
     worn_out: bool = False
+    longest: int = 0
 
 
 def _run(kind: Callable[[Any, list[str]], Any], stream: BinaryIO, start: int, size: int, names: list[str]) -> _Run:
     held = _Held(stream, start, size)
+    reader = kind(held, names)
     try:
-        value = kind(held, names).load()
+        value = reader.load()
     except BROKEN as error:
-        fault = str(error)[:200] or type(error).__name__
-        return _Run(end=size - held.left, fault=fault, worn_out=isinstance(error, MemoryError | RecursionError))
-    return _Run(value=value, end=size - held.left)
+        fault, worn_out = str(error)[:200] or type(error).__name__, isinstance(error, MemoryError | RecursionError)
+        return _Run(end=size - held.left, fault=fault, worn_out=worn_out, longest=getattr(reader, "longest", 0))
+    return _Run(value=value, end=size - held.left, longest=getattr(reader, "longest", 0))
 
 
 def program_at(stream: BinaryIO, start: int, size: int) -> Program | None:
@@ -208,10 +228,12 @@ def program_at(stream: BinaryIO, start: int, size: int) -> Program | None:
     marked = stream.read(2) in HEADS
     asked: list[str] = []
     slow = _run(SlowNotes, stream, start, size, asked)
-    fast = _run(FastNotes, stream, start, size, asked)
+    wild = slow.longest > max(size, MOST_NAMES)
+    fast = _Run(end=slow.end, fault=f"it notes a value as number {slow.longest:,}") if wild else _run(FastNotes, stream, start, size, asked)
     ended = slow if fast.fault else fast
     worn_out = (fast.worn_out or slow.worn_out) if marked else (fast.worn_out and slow.worn_out)
-    if not asked and not worn_out and (ended.fault or not (marked or ended.end == size)):
+    named = [name for name in asked if marked or not name.startswith(EXTENSION)]  # one byte of a tensor may be an extension's opcode
+    if not named and not worn_out and (ended.fault or not (marked or ended.end == size)):
         return None
     legacy = isinstance(ended.value, int) and ended.value == LEGACY_TORCH
     return Program(names=tuple(dict.fromkeys(asked)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy)

@@ -58,8 +58,9 @@ def _given(match: re.Match[str]) -> str:
     if PLACEHOLDER.match(word) or len(set(word)) < 5:
         return ""
     bits = -sum(n / len(word) * math.log2(n / len(word)) for n in Counter(word).values())
-    kinds = sum(any(test(c) for c in word) for test in (str.islower, str.isupper, str.isdigit)) + (not word.isalnum())
-    return word if bits >= FEWEST_BITS and kinds >= 2 else ""
+    digit = any(map(str.isdigit, word))
+    kinds = digit + (word != word.lower()) + (word != word.upper()) + (not word.isalnum())
+    return word if bits >= FEWEST_BITS and kinds >= (2 if digit else 3) else ""
 
 
 def _url_password(match: re.Match[str]) -> str:
@@ -103,7 +104,7 @@ def _card(match: re.Match[str]) -> str:
         or (len(text) == 15 and text[:2] in ("34", "37"))
     )
     doubled = [sum(divmod(2 * digit, 10)) if place % 2 else digit for place, digit in enumerate(reversed(digits))]
-    return text if issued and sum(doubled) % 10 == 0 and len(set(text)) > 2 else ""
+    return text if issued and sum(doubled) % 10 == 0 and len(set(text)) > 1 else ""
 
 
 def _address(match: re.Match[str]) -> str:
@@ -148,7 +149,7 @@ RULES: tuple[Rule, ...] = (
     _rule("secret", "password in a URL", "://", r"://([^\s:/@'\"]{1,100}):([^\s:/@'\"]{1,100})@", _url_password),
     _rule(
         "secret", "assigned secret", "passw pwd secret token api_key api-key apikey access_key access-key accesskey credential",
-        r"(?i)(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials?)[A-Za-z_]{0,20}"
+        r"(?i)(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials?)(?:_?(?:key|value|id))?(?![A-Za-z0-9_])"
         r"""\\?["']?[ \t]{0,5}(?::[ \t]{0,3}str[ \t]{0,3})?[:=][ \t]{0,5}\\?["']([^"'\s\\]{8,200})["'\\]""",
         _given,
     ),
@@ -190,6 +191,7 @@ def note_text(pieces: Iterator[str], notes: Notes, *, place: str = "", first_lin
         carried = text[ends:]
         if ends:
             _note_piece(text[:ends], notes, known, place=place, line=line)
+            known.clear()
             line += text.count("\n", 0, ends)
         if len(carried) > CHUNK:  # a line without end is looked at in pieces that overlap
             _note_piece(carried, notes, known, place=place, line=line)
