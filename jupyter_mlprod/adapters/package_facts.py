@@ -142,19 +142,27 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _from_index(address: str, pins: Mapping[str, str]) -> Advisories:
-    """Ask an index, one package after the other; the first failure of the connection ends the asking."""
+    """Ask an index, one package after the other; when it is away, the asking ends there."""
     found: list[str] = []
-    unscanned: list[str] = []
-    why = ""
+    unscanned: dict[str, str] = {}
+    away = ""
     for name, pin in pins.items():
         version = _version(pin)
-        known = None if why or version is None else _asked(f"{address.rstrip('/')}/{urllib.parse.quote(name)}/{version}/json")
-        if isinstance(known, str) or known is None:
-            why = why or (known if isinstance(known, str) else f"no version that can be compared: {name}")
-            unscanned.append(name)
+        if version is None or away:
+            unscanned[name] = away or "its version cannot be compared"
             continue
-        found += [f"{name} {version}: {str(item.get('id', 'advisory without an id'))[:60]}" for item in known if not item.get("withdrawn")]
-    return Advisories(found=tuple(found), unscanned=tuple(unscanned), why=why)
+        try:
+            told = _asked(f"{address.rstrip('/')}/{urllib.parse.quote(name)}/{version}/json")
+        except urllib.error.HTTPError as error:  # it answered, about this package only
+            unscanned[name] = f"{name} {version} is not known there ({error.code})"
+            error.close()
+            continue
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            away = f"{urllib.parse.urlsplit(address).hostname} did not answer: {str(error)[:100]}"
+            unscanned[name] = away
+            continue
+        found += [f"{name} {version}: {str(item.get('id', 'advisory without an id'))[:60]}" for item in told if not item.get("withdrawn")]
+    return Advisories(found=tuple(found), unscanned=tuple(unscanned), why="; ".join(dict.fromkeys(unscanned.values())))
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
@@ -166,12 +174,11 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _asked(address: str) -> list[dict[str, Any]] | str:
-    """The ``vulnerabilities`` that an index tells of one version, or why there are none to be had."""
-    try:
-        with urllib.request.build_opener(_SameScheme).open(address, timeout=TIMEOUT_S) as answer:
-            document = json.loads(answer.read(MOST_BYTES))
-    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
-        return f"{urllib.parse.urlsplit(address).hostname} did not answer: {str(error)[:100]}"
+def _asked(address: str) -> list[dict[str, Any]]:
+    """The ``vulnerabilities`` that an index tells of one version; an answer without them is none."""
+    with urllib.request.build_opener(_SameScheme).open(address, timeout=TIMEOUT_S) as answer:
+        document = json.loads(answer.read(MOST_BYTES))
     told = document.get("vulnerabilities") if isinstance(document, dict) else None
-    return _dicts(told) if isinstance(told, list) else f"{urllib.parse.urlsplit(address).hostname} does not tell of vulnerabilities"
+    if not isinstance(told, list):
+        raise ValueError("it does not tell of vulnerabilities")
+    return _dicts(told)
