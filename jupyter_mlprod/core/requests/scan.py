@@ -17,6 +17,6 @@ class Scan(Request, frozen=True, kw_only=True, tag="scan"):
         option(
             "where known vulnerabilities are looked up: a folder of OSV records, or an index's JSON address",
             names="file",
-            metavar="PATH|URL",
+            metavar="SOURCE",
         ),
     ] = ""
