@@ -61,7 +61,7 @@ def notebook_measures(look: Look) -> tuple[Measure, ...]:
 
 
 def _secrets(look: Look) -> Measure:
-    passed_over = f"{look.images} pictures were not looked into" if look.images else ""
+    passed_over = f"{look.images} picture{'s were' if look.images > 1 else ' was'} not looked into" if look.images else ""
     return count("secrets", _total([look], "secret"), n=look.parts, note=passed_over)
 
 

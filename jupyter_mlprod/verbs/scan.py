@@ -37,7 +37,12 @@ def _is_file(subject: str) -> bool:
 
 
 def _bundle(request: Scan, ports: Ports) -> Evidence:
-    folder = locate(request.subject, ports)
+    try:
+        folder = locate(request.subject, ports)
+    except MlprodError as error:
+        if error.code is not Code.UNKNOWN_SUBJECT or not Path(request.subject).suffix:
+            raise
+        raise MlprodError(error.code, f"there is no file {request.subject[:200]!r}, and {error.message}", hint=error.hint) from None
     if not folder.exists():
         raise MlprodError(Code.UNKNOWN_SUBJECT, f"there is no file or folder {request.subject[:200]!r}")
     bundle, faults = ports.bundles.faults(folder)

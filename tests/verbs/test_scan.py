@@ -47,7 +47,7 @@ def test_a_notebook_is_looked_at_in_every_part(bare_desk: Desk) -> None:
     assert measure_of(evidence, "secrets", cell="2 output 1").note == "line 2: GitHub token gh…B2"
     assert measure_of(evidence, "secrets", cell="3 metadata").value == 1
     assert measure_of(evidence, "secrets", cell="metadata").value == 2
-    assert "1 pictures were not looked into" in measure_of(evidence, "secrets").note
+    assert "1 picture was not looked into" in measure_of(evidence, "secrets").note
     assert measure_of(evidence, "personal_data", cell="2 output 2").note == "line 1: email address ja…io"
     assert measure_of(evidence, "personal_data", cell="3").value == 1
     assert measure_of(evidence, "code_findings", cell="2").note == "line 1: runs !pip, which acts on the system"
