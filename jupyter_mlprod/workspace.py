@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
     from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
+    from jupyter_mlprod.adapters.package_facts import PackageFacts
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+    from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Raw
 
@@ -290,6 +292,18 @@ class Workspace:
 
         cache = Path(self.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlprod" / "locks"
         return Environments(cache, Installer(self.environ), hashes=self.settings.lock == "hashes", environ=self.environ, tell=self.tell)
+
+    @cached_property
+    def inspector(self) -> "ScanChild":
+        from jupyter_mlprod.adapters.scan_child import ScanChild
+
+        return ScanChild()
+
+    @cached_property
+    def packages(self) -> "PackageFacts":
+        from jupyter_mlprod.adapters.package_facts import PackageFacts
+
+        return PackageFacts(self.settings.advisories)
 
     @cached_property
     def models(self) -> "Captures":

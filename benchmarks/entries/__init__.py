@@ -5,6 +5,7 @@ from benchmarks.entries.first_answer import FIRST_ANSWER
 from benchmarks.entries.help import HELP
 from benchmarks.entries.load_ext import LOAD_EXT
 from benchmarks.entries.package import PACKAGE
+from benchmarks.entries.scan import SCAN
 from benchmarks.entries.sign import SIGN
 
-ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, ENVIRONMENT, SIGN)
+ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, ENVIRONMENT, SCAN, SIGN)

@@ -8,6 +8,7 @@ Every policy of a project also holds :data:`BASE`, the rules that make a bundle 
 must have measured; a rule of the project's with the same measure and place replaces the base rule.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -66,6 +67,10 @@ def _none_of(measure: str, *, where: dict[str, str] | None = None, by_runner: bo
     return Rule(measure=measure, at_most=0.0, unit="count", where=where or {}, taken_by="runner" if by_runner else "any")
 
 
+def _none_of_all(*measures: str) -> tuple[Rule, ...]:
+    return tuple(_none_of(measure, by_runner=False) for measure in measures)
+
+
 PAIRED = ("accuracy",)
 """Measures whose difference to the champion is measured, by pairing both bundles on the same rows."""
 
@@ -74,6 +79,8 @@ EVERY_BATCH = {"batch": ANY}
 BASE: tuple[Rule, ...] = (
     _none_of("digest_mismatches"),
     _none_of("pickle_files"),
+    _none_of("hostile_code"),
+    _none_of("secrets"),
     _none_of("violations"),
     Rule(measure="parity_max_abs_diff", at_most=1e-4, where=EVERY_BATCH, taken_by="runner"),
     _none_of("parity_argmax_mismatches", where=EVERY_BATCH),
@@ -82,20 +89,27 @@ BASE: tuple[Rule, ...] = (
 EXECUTION = Policy(name="execution", rules=(_none_of("cells_not_ok"),))
 INTEGRITY = Policy(
     name="integrity",
-    rules=tuple(
-        _none_of(measure, by_runner=False)
-        for measure in ("digest_mismatches", "signature_faults", "attached_faults", "ledger_breaks", "alias_mismatches")
-    ),
+    rules=_none_of_all("digest_mismatches", "signature_faults", "attached_faults", "ledger_breaks", "alias_mismatches"),
 )
 REBUILD = Policy(name="rebuild", rules=tuple(_none_of(m, by_runner=False) for m in ("packages_differing", "rebuild_mismatches")))
 """What an environment made from a bundle's lock must come to; a package without a hash is told and decides nothing."""
 
 BY_KIND: dict[str, Policy] = {
     "contract": Policy(name="contract", rules=(_none_of("violations", by_runner=False),)),
-    "scan": Policy(name="scan", rules=(_none_of("digest_mismatches", by_runner=False), _none_of("pickle_files", by_runner=False))),
+    "scan": Policy(name="scan", rules=_none_of_all("digest_mismatches", "pickle_files", "hostile_code", "secrets")),
+    "scan of a file": Policy(name="scan of a file", rules=_none_of_all("hostile_pickles", "hostile_code", "secrets")),
+    "scan of a notebook": Policy(name="scan of a notebook", rules=_none_of_all("secrets")),
     "environment": Policy(name="environment", rules=(_none_of("problems", where={"check": ANY}, by_runner=False),)),
 }
 """What a single check, scan or doctor is judged by when nobody named a policy: it decides that verb's exit status."""
+
+SCANNED = "scanned"
+"""Key of the context that says what a scan looked at, if not at a bundle: ``file`` or ``notebook``."""
+
+
+def built_in(kind: str, context: Mapping[str, str]) -> Policy | None:
+    """The built-in policy for evidence of a kind, if there is one."""
+    return BY_KIND.get(f"{kind} of a {context[SCANNED]}" if SCANNED in context else kind)
 
 
 class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):

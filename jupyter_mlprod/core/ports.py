@@ -15,6 +15,7 @@ from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.scan_look import Look
 from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
@@ -190,6 +191,27 @@ class Locks(Protocol):
     def rebuild(self, lock: "Lock", folder: Path, digest: str) -> "Rebuilt": ...
 
 
+class Inspector(Protocol):
+    """What looks into files that nobody vouches for, each by itself and without running any of it."""
+
+    def look(self, paths: Sequence[Path]) -> Iterator[Look]: ...
+
+
+class Advisories(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source knows against some versions: a line a vulnerability, the packages that it could not tell about, and why."""
+
+    found: tuple[str, ...] = ()
+    unscanned: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Packages(Protocol):
+    """What is known about packages."""
+
+    def license(self, name: str) -> str: ...
+    def advisories(self, pins: Mapping[str, str], *, source: str = "") -> Advisories: ...
+
+
 class Ports(Protocol):
     """Everything a verb may use; built by the workspace, each part when it is first asked for."""
 
@@ -219,6 +241,10 @@ class Ports(Protocol):
     def machine(self) -> Machine: ...
     @property
     def locks(self) -> Locks: ...
+    @property
+    def inspector(self) -> Inspector: ...
+    @property
+    def packages(self) -> Packages: ...
     @property
     def policies(self) -> Mapping[str, Policy]: ...
     @property

@@ -1,18 +1,10 @@
-"""What can be measured of a bundle without its notebook: digests, pickle, parity with the golden samples, contract.
+"""What can be measured of a bundle without its notebook: parity with the golden samples, contract; `scan_measures` holds the rest.
 
-`package`, `check`, `scan` and `gate` take these measures by the same functions; who called decides whether they count as the
+`package`, `check` and `gate` take these measures by the same functions; who called decides whether they count as the
 notebook's word or as the runner's.
 """
 
-import ast
-import io
-import pickletools
-import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -24,12 +16,6 @@ from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.ports import Runtime
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 
-PICKLE_HEADS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-NUMPY_HEAD = b"\x93NUMPY"
-IMPORTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
-"""What an unpickler imports: module and name."""
-
-MOST_UNPACKED = 1 << 30
 PARITY_ATOL = 1e-4
 MAX_NOTES = 5
 
@@ -55,63 +41,6 @@ def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
         count("violations", len(broken), n=n, note=joined(broken)),
         count("rows", result.rows, n=result.rows, note=f"{result.checks} checks ran on {result.rows:,} rows"),
     )
-
-
-def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...]) -> tuple[Measure, ...]:
-    """Digests and pickles of a bundle's files; pickles also where the digest does not reach."""
-    present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    held = [path.relative_to(folder).as_posix() for path in present if holds_pickle(path.read_bytes())]
-    return (
-        count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
-        count("pickle_files", len(held), n=len(present), note=joined(held)),
-    )
-
-
-def holds_pickle(data: bytes) -> bool:
-    """Whether bytes are a pickle, an array of pickled objects, or an archive that holds one. Nothing is ever unpickled."""
-    if data.startswith(NUMPY_HEAD):
-        return _array_holds_pickle(data)
-    if data[:2] in PICKLE_HEADS:
-        return True
-    if zipfile.is_zipfile(io.BytesIO(data)):  # also behind other bytes, where zipfile and torch find it too
-        return _archive_holds_pickle(data)
-    return data.startswith(b"PK\x03\x04") or _is_pickle_program(data)
-
-
-def _array_holds_pickle(data: bytes) -> bool:
-    """Whether the type of an .npy file holds objects. The header is a literal; what cannot be read is not known to be free of pickle."""
-    size, start = ("<H", 10) if data[6:7] == b"\x01" else ("<I", 12)
-    try:
-        (length,) = struct.unpack(size, data[8:start])
-        header = ast.literal_eval(data[start : start + length].decode("latin-1").strip())
-        return bool(np.dtype(header["descr"]).hasobject)
-    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError):
-        return True
-
-
-def _archive_holds_pickle(data: bytes) -> bool:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
-                return True
-            return any(holds_pickle(archive.read(entry)) for entry in archive.infolist())
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
-        return True  # an archive that cannot be looked into is not known to be free of pickle
-
-
-def _is_pickle_program(data: bytes) -> bool:
-    """Whether an unpickler would take bytes of the old, textual protocols, or would call something before it refuses them."""
-    seen: set[str] = set()
-    first = ""
-    try:
-        for operation, argument, _ in pickletools.genops(io.BytesIO(data)):
-            first = first or operation.name
-            if operation.name in ("GLOBAL", "INST") and not IMPORTED.fullmatch(str(argument)):
-                raise ValueError("an unpickler ends here, at a module that cannot be")
-            seen.add(operation.name)
-        return len(seen) > 1 and first != "POP"
-    except (ValueError, IndexError, OverflowError, MemoryError):
-        return {"GLOBAL", "REDUCE"} <= seen or {"GLOBAL", "MARK", "OBJ"} <= seen or {"MARK", "INST"} <= seen
 
 
 def batch_sizes(n: int) -> tuple[int, ...]:

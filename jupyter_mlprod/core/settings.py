@@ -24,12 +24,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     actor : who the history names; empty for login@host
     trusted_keys : base64 Ed25519 public keys, besides the workspace's own, whose bundles may run their code here
     lock : ``hashes`` asks a package index for the hashes of what a bundle needs; ``pins`` asks nobody
+    advisories : where known vulnerabilities are looked up: a folder of OSV records, or a package index's JSON address; empty: nowhere
     """
 
     tracking_uri: str = ""
     actor: str = ""
     trusted_keys: tuple[str, ...] = ()
     lock: Literal["hashes", "pins"] = "hashes"
+    advisories: str = ""
 
 
 class SettingsDocument(msgspec.Struct, frozen=True, kw_only=True):

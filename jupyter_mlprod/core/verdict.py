@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from jupyter_mlprod.core.evidence import Evidence, Measure, TakenBy
-from jupyter_mlprod.core.policy import ANY, BY_KIND, Policy, Rule
+from jupyter_mlprod.core.policy import ANY, Policy, Rule, built_in
 from jupyter_mlprod.core.record import Record, digest
 
 Outcome = Literal["pass", "inconclusive", "missing", "fail"]
@@ -121,8 +121,8 @@ def combine(verdicts: Sequence[Verdict], *, subject: str, about: str = "", now: 
 
 def exit_status(record: Record) -> int:
     """The exit status that a finished verb's record asks for: a verdict's outcome; evidence by the built-in policy of its kind."""
-    if isinstance(record, Evidence) and record.kind in BY_KIND:
-        record = judge(BY_KIND[record.kind], [record], subject=record.subject, now=record.taken_at)
+    if isinstance(record, Evidence) and (policy := built_in(record.kind, record.context)):
+        record = judge(policy, [record], subject=record.subject, now=record.taken_at)
     return EXIT_STATUS[record.outcome] if isinstance(record, Verdict) else 0
 
 

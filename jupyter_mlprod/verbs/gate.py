@@ -20,9 +20,10 @@ from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
 from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, move_alias, release_policy
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
-from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures, scan_measures
+from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures
 from jupyter_mlprod.core.requests.gate import Gate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, keep
+from jupyter_mlprod.core.scan_measures import scan_measures
 from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 
@@ -126,7 +127,7 @@ def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=1)
     champion = holder(ports.ledger.entries(found.bundle.name), CHAMPION)
     taken: list[tuple[Kind, tuple[Measure, ...]]] = [
-        ("scan", scan_measures(found.folder, found.bundle, ports.bundles.faults(found.folder)[1])),
+        ("scan", scan_measures(found.folder, found.bundle, ports.bundles.faults(found.folder)[1], ports)),
         ("integrity", (count("signature_faults", int(bool(fault)), n=1, note=fault),)),
         ("contract", contract_measures(found.bundle.contract, inputs)),
         ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False)),

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, LOCK
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
@@ -27,6 +28,7 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.rebuild import Rebuilt
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Verify
+from jupyter_mlprod.core.resolve import Found
 from jupyter_mlprod.core.verdict import Verdict, exit_status
 from jupyter_mlprod.verbs import verify
 from tests.verbs.tiny import Desk, measure_of
@@ -252,7 +254,7 @@ def test_a_golden_answer_that_was_doctored_and_signed_again_is_a_mismatch(desk: 
     np.savez(staged / GOLDEN_ANSWERS, allow_pickle=False, **shifted)
     ((_, bundle, origin), *_) = [entry for entry in workspace.bundles.all() if entry[0] == desk.champion()]
     kept = workspace.bundles.add(staged, bundle, origin)
-    workspace.signer.sign(workspace.bundles.path(digest(kept)), kept.name, digest(kept))
+    attach(Found(bundle=kept, digest=digest(kept), folder=workspace.bundles.path(digest(kept))), workspace)
     workspace.__dict__["locks"] = Answered(true)
     verdict = verify.run(Verify(subject=digest(kept), rebuild=True), workspace)
     assert exit_status(verdict) == 1

@@ -1,9 +1,22 @@
 """Request of ``scan``."""
 
-from jupyter_mlprod.core.requests.base import Request, SubjectText
+from typing import Annotated
+
+from jupyter_mlprod.core.requests.base import Request, option, subject_option
 
 
 class Scan(Request, frozen=True, kw_only=True, tag="scan"):
-    """Look at every byte of a bundle without running any of it: digests as in the manifest, no pickle anywhere."""
+    """Look into a bundle, a file or a notebook without running any of it: pickle, hostile code, secrets, personal data, licenses.
 
-    subject: SubjectText
+    Exit status: 0 clean, 1 a hostile finding, 2 it cannot be read.
+    """
+
+    subject: Annotated[str, subject_option("a bundle (NAME, NAME@ALIAS, NAME:VERSION, sha256:…, a path), any file, or a notebook")]
+    advisories: Annotated[
+        str,
+        option(
+            "where known vulnerabilities are looked up: a folder of OSV records, or an index's JSON address",
+            names="file",
+            metavar="SOURCE",
+        ),
+    ] = ""

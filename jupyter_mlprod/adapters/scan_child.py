@@ -1,0 +1,131 @@
+"""Looks at files in a child process of its own, since what is looked at may have been made to break whoever reads it.
+
+The child is isolated (``-I``), may not write a byte to any file, has a limit on memory and time, and ends at once when anything in it
+starts a process, opens a connection or imports what is not Python's own. A child that dies over a file leaves a finding, not a pass.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_mlprod.core.scan_file import look_at
+from jupyter_mlprod.core.scan_look import Look, Spot
+
+PACKAGE_ROOT = Path(__file__).parents[2]
+PROGRAM = "import sys; sys.path.append(sys.argv[1]); from jupyter_mlprod.adapters.scan_child import serve; serve()"
+MEMORY_BYTES = 4 << 30
+CPU_S = 60
+BYTES_PER_CPU_S = 2_000_000
+WALL_OVER_CPU = 5
+FORBIDDEN = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn", "socket.",
+             "subprocess.", "ctypes.", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
+             "shutil.", "winreg.", "code.__new__")  # fmt: skip
+CAUGHT = 99
+"""Exit status of a child that did what no scan does."""
+
+
+class ScanChild:
+    """Port `Inspector`."""
+
+    def __init__(self, *, cpu_s: int = CPU_S) -> None:
+        self.cpu_s = cpu_s
+
+    def look(self, paths: Sequence[Path]) -> Iterator[Look]:
+        """What each file holds, in order, each as soon as it is known."""
+        left = [str(path) for path in paths]
+        while left:
+            ending = _Ending()
+            for look in self._child(tuple(left), ending):
+                left.pop(0)
+                yield look
+            if left:  # it died over the next one
+                what = f"cannot be looked into: the process that looked at it {ending.told}"
+                yield Look(path=left.pop(0), spots=(Spot(kind="hostile", what=what),), counts={"hostile": 1})
+
+    def _child(self, paths: Sequence[str], ending: "_Ending") -> Iterator[Look]:
+        cpu_s = self.cpu_s + sum(_size(path) for path in paths) // BYTES_PER_CPU_S
+        command = [sys.executable, "-I", "-X", "utf8", "-c", PROGRAM, str(PACKAGE_ROOT), str(cpu_s)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/") as child:  # noqa: S603
+            assert child.stdin is not None
+            assert child.stdout is not None
+            watch = threading.Timer(WALL_OVER_CPU * cpu_s, child.kill)
+            watch.start()
+            try:
+                with contextlib.suppress(BrokenPipeError):
+                    child.stdin.write(msgspec.json.encode([os.path.abspath(path) for path in paths]))  # noqa: PTH100  a link stays a link
+                    child.stdin.close()
+                for path, line in zip(paths, child.stdout, strict=False):
+                    yield msgspec.structs.replace(msgspec.json.decode(line, type=Look), path=path)
+                ending.status = child.wait()
+            finally:
+                watch.cancel()
+                child.kill()
+
+
+class _Ending:
+    """How a child ended."""
+
+    status: int = 0
+
+    @property
+    def told(self) -> str:
+        if self.status == CAUGHT:
+            return "was made to do something else, and was stopped"
+        return "ran out of its time" if self.status in (-9, -24) else f"ended with status {self.status}, perhaps out of memory"
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def serve() -> None:
+    """The child: paths on standard input, a line for each on standard output."""
+    paths = msgspec.json.decode(sys.stdin.buffer.read(), type=list[str])
+    _limit(int(sys.argv[2]))
+    for path in paths:
+        sys.stdout.buffer.write(msgspec.json.encode(look_at(path)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _limit(cpu_s: int) -> None:
+    """From here on nothing is written, and time and memory end; on Windows the clock of the parent is the only limit."""
+    for encoding in (
+        "cp437",
+        "utf-8",
+        "utf-16",
+        "utf-32-le",
+        "utf-32-be",
+        "latin-1",
+        "ascii",
+        "idna",
+        "raw_unicode_escape",
+        "unicode_escape",
+    ):
+        "".encode(encoding)  # loads what a reader of archives would import later
+    sys.addaudithook(_audit)
+    if sys.platform != "win32":
+        import resource
+
+        limits = ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
+        for limit, most in limits:
+            hard = resource.getrlimit(limit)[1]
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(limit, (most, most))
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Ends the child when it is made to do what no scan does."""
+    foreign = event == "import" and str(arguments[0]).split(".")[0] not in sys.stdlib_module_names
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if foreign or writes or event.startswith(FORBIDDEN):
+        os._exit(CAUGHT)

@@ -1,0 +1,78 @@
+"""One file, whatever it is: what the child process runs on each path, and the only place that knows all the scans.
+
+What a file is, is told by its bytes; its name decides only that text is Python (``.py``) or a notebook (``.ipynb``).
+"""
+
+import codecs
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from jupyter_mlprod.core.errors import MlprodError
+from jupyter_mlprod.core.scan_code import MOST_BYTES, note_code
+from jupyter_mlprod.core.scan_container import CHUNK, Walk
+from jupyter_mlprod.core.scan_look import Look, Notes
+from jupyter_mlprod.core.scan_notebook import note_notebook
+from jupyter_mlprod.core.scan_text import note_text
+
+NOTEBOOK = ".ipynb"
+CODE = (".py", ".pyw", ".pyi")
+MOST_NOTEBOOK_BYTES = 500_000_000
+HEAD = 8192
+
+
+def look_at(path: str) -> Look:
+    """Look at a file; what stops the looking is told in ``unread``."""
+    notes = Notes()
+    try:
+        with Path(path).open("rb") as stream:
+            if path.endswith(NOTEBOOK):
+                note_notebook(stream.read(MOST_NOTEBOOK_BYTES), notes)
+            else:
+                look_into(stream, notes, name=path)
+    except OSError as error:
+        return Look(path=path, unread=error.strerror or str(error))
+    except MlprodError as refusal:
+        return Look(path=path, unread=refusal.message)
+    return notes.look(path)
+
+
+def look_into(stream: BinaryIO, notes: Notes, *, name: str) -> None:
+    """Look at bytes that can be read from any place."""
+    size = stream.seek(0, io.SEEK_END)
+
+    def leaf(inner: BinaryIO, place: str) -> None:
+        _leaf(inner, notes, name=place or name, place=place)
+
+    Walk(notes, leaf).into(stream, size)
+
+
+def _leaf(stream: BinaryIO, notes: Notes, *, name: str, place: str) -> None:
+    stream.seek(0)
+    head = stream.read(HEAD)
+    encoding = _encoding(head)
+    if name.endswith(CODE):
+        stream.seek(0)
+        note_code(stream.read(MOST_BYTES + 1), notes, place=place)
+    if encoding:
+        stream.seek(0)
+        note_text(_decoded(stream, encoding), notes, place=place)
+
+
+def _encoding(head: bytes) -> str:
+    """What bytes that are text are decoded by; empty for other bytes."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "" if any(byte < 9 or 13 < byte < 27 for byte in head) else "latin-1"
+    return "" if b"\0" in head else "utf-8"
+
+
+def _decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    while data := stream.read(CHUNK):
+        yield decoder.decode(data)
+    yield decoder.decode(b"", True)

@@ -1,0 +1,276 @@
+"""What a pickle would import, found by running it in unpicklers that import nothing.
+
+The decision a reader would question: the pickle *is* run, by both of CPython's own unpicklers, C and Python, since a file can be written
+that any re-implementation reads otherwise than they do. Each name that it asks for is noted and answered by a stub on which every
+operation succeeds, so nothing is imported and nothing is called. What is harmless is a short list of exact names, those that tensors
+need; a list of what is harmful could never be complete. It runs in the child process of `adapters/scan_child.py` and nowhere else.
+"""
+
+import pickle
+import re
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, ClassVar
+
+import msgspec
+
+HEADS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+LEGACY_TORCH = 0x1950A86A20F9469CFC6C
+"""The first of the five pickles of a file by ``torch.save`` without its zip format; the bytes of the tensors come after them."""
+LEGACY_PROGRAMS = 5
+MOST_PROGRAMS = 10_000
+MOST_NAMES = 10_000
+LONGEST_LINE = 1 << 26
+IMPORTABLE = re.compile(r"[A-Za-z_][\w.]*")
+EXTENSION = "copyreg.extension"
+
+_TYPES = "BFloat16 Bool Byte Char ComplexDouble ComplexFloat Double Float Half Int Long Short"
+_PLACES = ("", "cuda.", "sparse.", "cuda.sparse.")
+_QUANTIZED = "QInt32 QInt8 QUInt2x4 QUInt4x2 QUInt8"
+_DTYPES = (
+    "bfloat16 bits16 bits1x8 bits2x4 bits4x2 bits8 bool complex32 complex64 complex128 float16 float32 float64 float4_e2m1fn_x2 "
+    "float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu qint32 qint8 quint2x4 quint4x2 quint8 "
+    "int1 int2 int3 int4 int5 int6 int7 int8 int16 int32 int64 uint1 uint2 uint3 uint4 uint5 uint6 uint7 uint8 uint16 uint32 uint64 "
+    "per_channel_affine per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric "
+    "Size Tensor device"
+)
+_REBUILD = (
+    "device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor parameter parameter_with_state qtensor "
+    "sparse_csr_tensor sparse_tensor tensor tensor_v2 tensor_v3 wrapper_subclass"
+)
+_BUILTINS = "bool bytearray bytes complex dict float frozenset int list set str tuple unicode long"
+_NUMPY = "_reconstruct scalar"
+
+TENSOR_NAMES = frozenset(
+    [
+        *(f"torch.{place}{kind}{what}" for place in _PLACES for kind in _TYPES.split() for what in ("Storage", "Tensor")),
+        *(f"torch.{kind}Storage" for kind in _QUANTIZED.split()),
+        *(f"torch.{name}" for name in _DTYPES.split()),
+        *(f"torch._utils._rebuild_{name}" for name in _REBUILD.split()),
+        "torch._tensor._rebuild_from_type_v2", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
+        "torch.serialization._get_layout", "torch.storage.TypedStorage", "torch.storage.UntypedStorage", "torch.torch_version.TorchVersion",
+        *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in _BUILTINS.split()),
+        *(f"{module}.{name}" for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in _NUMPY.split()),
+        "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer", "numpy.dtype", "numpy.ndarray",
+        "collections.Counter", "collections.OrderedDict", "collections.defaultdict", "_codecs.encode",
+    ]
+)  # fmt: skip
+"""Every name that a pickle of tensors, arrays and plain values may hold."""
+
+_RUNS = (
+    "__builtin__ _io _posixsubprocess _pickle aiohttp asyncio bdb builtins code codeop commands ctypes functools http httplib idlelib "
+    "importlib io lib2to3 marshal multiprocessing nt operator os pathlib pdb pip pickle pkgutil platform posix profile pty pydoc requests "
+    "runpy shutil smtplib socket ssl subprocess sys tempfile timeit trace types urllib urllib2 uuid venv webbrowser"
+)
+RUNS = frozenset(_RUNS.split())
+"""Top-level modules whose names in a pickle are there to do something; for the wording of a finding, never for the decision."""
+
+BROKEN = (
+    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError, ArithmeticError,
+    AssertionError, NameError, OSError, MemoryError, RecursionError, struct.error,
+)  # fmt: skip
+"""All that the two unpicklers raise on bytes that are no pickle, or half of one."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """One pickle of a file.
+
+    Attributes
+    ----------
+    names : what it asks for, in order, ``module.name``
+    fault : why it could not be followed to its end, or empty
+    start, end : where it lies; ``end`` is where its reader stopped
+    legacy : whether it opens a file in torch's old format
+    """
+
+    names: tuple[str, ...]
+    fault: str
+    start: int
+    end: int
+    legacy: bool = False
+
+
+class Stub:
+    """Stands for whatever was asked for: can be called, filled and set, and does nothing."""
+
+    def __new__(cls, *_args: Any, **_named: Any) -> "Stub":
+        return object.__new__(cls)
+
+    def __init__(self, *_args: Any, **_named: Any) -> None:
+        pass
+
+    def __call__(self, *_args: Any, **_named: Any) -> "Stub":
+        return Stub()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        pass
+
+    def extend(self, items: Any) -> None:
+        pass
+
+    def add(self, item: Any) -> None:
+        pass
+
+
+def _noted(names: list[str], module: Any, name: Any) -> type[Stub]:
+    text = f"{module}.{name}"
+    if not IMPORTABLE.fullmatch(str(module)) or not IMPORTABLE.fullmatch(str(name)):
+        raise pickle.UnpicklingError("asks for what cannot be a name")
+    if len(names) < MOST_NAMES:
+        names.append(text)
+    return type("Stub", (Stub,), {})
+
+
+class FastNotes(pickle.Unpickler):
+    """CPython's C unpickler with its imports cut."""
+
+    def __init__(self, stream: Any, names: list[str]) -> None:
+        super().__init__(stream)
+        self.names = names
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        return _noted(self.names, module, name)
+
+    def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002  torch names its storages so
+        return Stub()
+
+
+class SlowNotes(pickle._Unpickler):
+    """CPython's Python unpickler with its imports cut; it also tells of extension codes, which have no name in the file."""
+
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch}
+
+    def __init__(self, stream: Any, names: list[str]) -> None:
+        super().__init__(stream)
+        self.names = names
+        self.longest = 0
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        return _noted(self.names, module, name)
+
+    def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002  torch names its storages so
+        return Stub()
+
+    def load_long_binput(self) -> None:
+        """The C unpickler makes a table as long as the index says; here it is only noted, and the C unpickler left out."""
+        (index,) = struct.unpack("<I", self.read(4))  # type: ignore[attr-defined]
+        self.memo[index] = self.stack[-1]  # type: ignore[attr-defined]
+        self.longest = max(self.longest, index)
+
+    def load_bytearray8(self) -> None:
+        """Reads what is there, and makes no room beforehand for what is said to be there."""
+        (length,) = struct.unpack("<Q", self.read(8))  # type: ignore[attr-defined]
+        self.append(bytearray(self.read(length)))  # type: ignore[attr-defined]
+
+    def get_extension(self, code: int) -> None:
+        self.append(_noted(self.names, EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
+
+
+SlowNotes.dispatch[pickle.LONG_BINPUT[0]] = SlowNotes.load_long_binput
+SlowNotes.dispatch[pickle.BYTEARRAY8[0]] = SlowNotes.load_bytearray8
+
+
+class _Held:
+    """A file for an unpickler: never gives more than there is, so memory runs out only over what is really there."""
+
+    def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
+        self.stream = stream
+        self.left = size - start
+        stream.seek(start)
+
+    def read(self, length: int = -1) -> bytes:
+        data = self.stream.read(self.left if length < 0 else min(length, self.left))
+        self.left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        data = self.stream.readline(min(LONGEST_LINE, self.left))
+        self.left -= len(data)
+        if len(data) == LONGEST_LINE:
+            raise MemoryError(f"a line of more than {LONGEST_LINE:,} bytes")
+        return data
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """How one unpickler fared: its value, where it stopped, why it did before the end, whether its means ran out, its longest index."""
+
+    value: Any = None
+    end: int
+    fault: str = ""
+    worn_out: bool = False
+    longest: int = 0
+
+
+def _run(kind: Callable[[Any, list[str]], Any], stream: BinaryIO, start: int, size: int, names: list[str]) -> _Run:
+    held = _Held(stream, start, size)
+    reader = kind(held, names)
+    try:
+        value = reader.load()
+    except BROKEN as error:
+        fault, worn_out = str(error)[:200] or type(error).__name__, isinstance(error, MemoryError | RecursionError)
+        return _Run(end=size - held.left, fault=fault, worn_out=worn_out, longest=getattr(reader, "longest", 0))
+    return _Run(value=value, end=size - held.left, longest=getattr(reader, "longest", 0))
+
+
+def program_at(stream: BinaryIO, start: int, size: int) -> Program | None:
+    """What lies at ``start``, if that is a pickle.
+
+    A program is what asks for something, what comes to its end, and what wears its reader out before. Without a protocol mark it must
+    come to the end of the file as well, since two random bytes may be a pickle of None; and only what wears out both readers counts.
+    """
+    stream.seek(start)
+    marked = stream.read(2) in HEADS
+    asked: list[str] = []
+    slow = _run(SlowNotes, stream, start, size, asked)
+    wild = slow.longest > max(size, MOST_NAMES)
+    fast = _Run(end=slow.end, fault=f"it notes a value as number {slow.longest:,}") if wild else _run(FastNotes, stream, start, size, asked)
+    ended = slow if fast.fault else fast
+    worn_out = (fast.worn_out or slow.worn_out) if marked else (fast.worn_out and slow.worn_out)
+    named = [name for name in asked if marked or not name.startswith(EXTENSION)]  # one byte of a tensor may be an extension's opcode
+    if not named and not worn_out and (ended.fault or not (marked or ended.end == size)):
+        return None
+    legacy = isinstance(ended.value, int) and ended.value == LEGACY_TORCH
+    return Program(names=tuple(dict.fromkeys(asked)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy)
+
+
+def programs(stream: BinaryIO, size: int, *, start: int = 0) -> Iterator[Program]:
+    """Every pickle of a file that is one, from ``start`` to ``size``; behind a STOP the next begins, as readers of several have it."""
+    first = program_at(stream, start, size)
+    if first is None:
+        return
+    yield first
+    last, seen = first, 1
+    while not last.fault and last.end < size and seen < MOST_PROGRAMS:
+        raw = first.legacy and seen >= LEGACY_PROGRAMS  # bytes of tensors, which may look like anything
+        following = program_at(stream, last.end, size)
+        if following is None and not raw:
+            yield Program(names=(), fault=f"{size - last.end:,} bytes after its end are no pickle", start=last.end, end=size)
+        elif following is not None and (following.names or not raw):
+            yield following
+        if following is None or raw:
+            return
+        last, seen = following, seen + 1
+    if seen == MOST_PROGRAMS:
+        yield Program(names=(), fault=f"it is followed by {MOST_PROGRAMS:,} others or more", start=last.end, end=size)
+
+
+def harm(program: Program) -> str:
+    """What is wrong with a pickle, in words after its file's name; empty when it is tensors and plain values."""
+    strange = [name for name in program.names if name not in TENSOR_NAMES]
+    acting = [name for name in strange if name.split(".")[0] in RUNS]
+    if acting:
+        return f"runs {_listed(acting)} when it is loaded"
+    if strange:
+        return f"asks for {_listed(strange)}, which tensors do not need"
+    return f"is a pickle that cannot be followed to its end: {program.fault}" if program.fault else ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(name[:80] for name in names[:3]) + more
