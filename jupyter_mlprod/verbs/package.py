@@ -165,6 +165,7 @@ def _prove_and_keep(
     _demand_parity(parity, ports, what="the bundle answers differently from the model")
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, example, golden, per_batch=False))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
+    _demand_replay(bundle, ports, staging=staging)
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
@@ -183,6 +184,17 @@ def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
     found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
     hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
     raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
+
+
+def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
+    """Code of a notebook may lean on what only its kernel has, so it must answer the golden samples in a process that never saw it."""
+    fault = ports.runtimes.replay(staging, bundle) if bundle.has_code else ""
+    if fault:
+        raise MlprodError(
+            Code.PREPROCESS,
+            f"a fresh process that never saw the notebook does not answer alike: {fault}",
+            hint="leave nothing to the kernel, to its folder, to its environment or to hash() of strings",
+        )
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -255,8 +267,8 @@ def _function(spec: str, code: Code) -> tuple[Function, Callable[[Any], Any] | N
     if not colon or not name.isidentifier() or not names_file(file):
         raise MlprodError(code, f"{spec!r} is no {code.label}ing function", hint="write FILE.py:FUNCTION, or a function of the notebook")
     text = _read_text(file)
-    check_imports(text, name)
-    return Function(name=name, text=text), load_function(Path(file), name)
+    check_imports(text, name, code=code)
+    return Function(name=name, text=text), load_function(Path(file), name, code=code)
 
 
 def _assets(files: tuple[str, ...]) -> tuple[Path, ...]:
