@@ -168,7 +168,7 @@ def _texts(array: Array) -> Array:
     if array.dtype.kind == "O":
         odd = next((row for row, value in enumerate(array) if not isinstance(value, str) and value is not None), None)
         if odd is not None:
-            what = f"row {odd} is a {type(array[odd]).__name__} among strings"
+            what = f"row {odd} is no string ({type(array[odd]).__name__}), and others are"
             raise MlprodError(Code.BAD_DATA, what, hint="give one string a row, or None")
     return array
 

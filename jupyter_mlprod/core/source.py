@@ -22,12 +22,12 @@ import msgspec
 from jupyter_mlprod.core.assets import READERS, Asset, asset_of, file_asset, hint_for, names_a_file
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.literal import CONTAINERS, container, is_large, items_of, literal
-from jupyter_mlprod.core.written import Written, class_source, defined_in, function_source, names_used
+from jupyter_mlprod.core.written import Written, class_source, defined_in, function_source, functions_of, names_used
 
 HEAVY = {"torch", "tensorflow", "jax", "mlflow"}
 SHELL = {"open", "exit", "quit"}
 """IPython puts functions of its own by these names beside the builtins."""
-NOTEBOOK_ONLY = {"In", "Out", "display", "get_ipython"}
+NOTEBOOK_ONLY = {"display", "get_ipython"}
 GIVEN = {"__file__", "__name__"}
 """What every text finds defined, wherever it runs."""
 HEAP_TYPE = 1 << 9
@@ -198,7 +198,7 @@ def _add_class(kind: type, parts: _Parts) -> str:
     written = class_source(kind)
     if written is None:
         raise parts.refuse(f"the source of class {kind.__name__} cannot be found", hint="define it in a cell or in a file")
-    methods = [member for member in vars(kind).values() if isinstance(member, types.FunctionType)]
+    methods = functions_of(kind)
     free = {name for method in methods for name in method.__code__.co_freevars} - {"__class__"}
     if free:
         what = f"class {kind.__name__} closes over {', '.join(sorted(free))}"

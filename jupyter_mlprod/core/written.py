@@ -44,7 +44,7 @@ def function_source(function: types.FunctionType) -> Written | None:
 
 def class_source(kind: type) -> Written | None:
     """A class's definition, or None when no file or cell holds it."""
-    for function in _functions_of(kind):
+    for function in functions_of(kind):
         lines = linecache.getlines(function.__code__.co_filename)
         if found := _class_in(lines, kind.__name__, function.__code__.co_firstlineno):
             return found
@@ -59,10 +59,11 @@ def class_source(kind: type) -> Written | None:
         return None
 
 
-def _functions_of(kind: type) -> list[types.FunctionType]:
-    """The functions that a class statement holds; those that a decorator such as ``dataclass`` adds are in no cell."""
-    members = [getattr(member, "__func__", getattr(member, "fget", member)) for member in vars(kind).values()]
-    return [member for member in map(_plain, members) if isinstance(member, types.FunctionType)]
+def functions_of(kind: type) -> list[types.FunctionType]:
+    """The functions that a class statement holds; those that a decorator or a metaclass adds are of another module, or in no file."""
+    members = [_plain(getattr(member, "__func__", getattr(member, "fget", member))) for member in vars(kind).values()]
+    found = [member for member in members if isinstance(member, types.FunctionType) and member.__module__ == kind.__module__]
+    return [member for member in found if linecache.getlines(member.__code__.co_filename)]
 
 
 def _plain(member: object) -> object:
@@ -85,12 +86,15 @@ def _class_in(lines: list[str], name: str, line: int) -> Written | None:
 
 
 def _written(name: str, raw: str) -> Written | None:
-    text = textwrap.dedent(raw)
-    try:
-        (node,) = ast.parse(text).body
-    except (SyntaxError, ValueError):  # a lambda inside a call, say
-        return None
-    return Written(name=name, text=text, raw=raw, decorated=bool(getattr(node, "decorator_list", ())))
+    indented = f"if True:\n{raw}"  # for a definition that cannot be moved to the margin, since a string in it spans lines
+    for text in (textwrap.dedent(raw), indented):
+        try:
+            (node,) = ast.parse(text).body
+        except (SyntaxError, ValueError):
+            continue
+        definition = node.body[0] if isinstance(node, ast.If) and text == indented else node
+        return Written(name=name, text=text, raw=raw, decorated=bool(getattr(definition, "decorator_list", ())))
+    return None
 
 
 def last_function(source: str) -> str:

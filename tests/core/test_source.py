@@ -188,7 +188,7 @@ def test_a_closure_over_state_that_cannot_be_written_down_is_refused_by_name(val
         ("def prepare(x): return display(x)", "'display', which only a notebook has"),
         ("from pathlib import Path\nDATA = Path('/')\ndef prepare(x): return (DATA / 'x').read_text()", "'DATA', which is a folder"),
         ("import json as j\njson = 3\nV = {str(i): i for i in range(20_000)}\ndef prepare(x): return json * V['3']", "'json' names a module and something else"),
-        ("LOOP = []\nLOOP.append(LOOP)\ndef prepare(x): return LOOP", "'LOOP', which holds itself"),
+        ("LOOP = []\nLOOP.append(LOOP)\ndef prepare(x): return LOOP", "'LOOP', a list that cannot"),
         ("BIG = {(i, i): i for i in range(9_000)}\ndef prepare(x): return BIG", "'BIG', a dict that cannot"),
     ],
 )  # fmt: skip
@@ -275,7 +275,7 @@ def test_a_scaler_answers_alike_without_scikit_learn(scaler: Any, kind: Any) -> 
     np.testing.assert_array_equal(loaded(found.text, found.assets)(rows), namespace["prepare"](rows), strict=True)
     np.testing.assert_array_equal(rows, before)
     found = carry(namespace["back"])
-    np.testing.assert_allclose(loaded(found.text, found.assets, name="back")(rows), namespace["back"](rows), rtol=1e-6)
+    np.testing.assert_allclose(loaded(found.text, found.assets, name="back")(rows), namespace["back"](rows), rtol=1e-5, atol=1e-4)
 
 
 def test_a_scaler_that_was_not_fitted_is_refused_by_name() -> None:
@@ -353,11 +353,9 @@ def test_torch_is_refused_however_it_comes(source: str, monkeypatch: pytest.Monk
         "object()",
         "[1, object()]",
         "{'a': object()}",
-        "type('Model', (), {})",
         "range(3)",
         "__import__('collections').defaultdict(int)",
         "__import__('collections').namedtuple('P', 'x')(1)",
-        "__import__('enum').IntEnum('E', 'a').a",
         "__import__('random').randint",
         "[(i, b'') for i in range(20_000)]",
         "__import__('numpy').zeros(20_000, complex)",
@@ -375,6 +373,11 @@ def test_a_live_object_is_refused_by_name_and_its_value_is_not_told(value: str) 
 def test_two_functions_of_one_name_are_refused() -> None:
     source = "def half(x): return x / 2\nold = half\ndef half(x): return old(x) + 1\ndef prepare(x): return half(x)"
     assert "two functions are named 'half'" in refused(cell(source))
+
+
+@pytest.mark.parametrize("value", ["type('Model', (), {})", "__import__('enum').IntEnum('Model', 'a').a"])
+def test_a_class_without_source_is_refused(value: str) -> None:
+    assert "the source of class Model cannot be found" in refused(cell(f"thing = {value}\ndef prepare(x): return thing"))
 
 
 def test_a_function_without_source_is_refused() -> None:
