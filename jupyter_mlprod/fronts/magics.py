@@ -1,6 +1,8 @@
 """``%mlprod``: the verbs in a notebook. A live object is captured to a file, then the very same request runs as on the command line.
 
-``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read. Loading this extension imports nothing heavy; IPython's own `UsageError` (never a subclass, which would print a trace) carries a refusal.
+``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read.
+
+Loading this extension imports nothing heavy; IPython's own `UsageError` (never a subclass, which would print a trace) carries a refusal.
 """
 
 import os
@@ -50,7 +52,7 @@ class MlprodMagics(Magics):
 
     @cell_magic("mlprod")
     def mlprod_cell(self, line: str, cell: str) -> None:
-        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is what is packaged."""
+        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged."""
         try:
             self._keep_cell(split_words(line), cell)
         except MlprodError as error:
