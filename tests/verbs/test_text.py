@@ -1,5 +1,6 @@
 """Text models: strings in, labels or embeddings out, the same from every front; a sequence may be of any length."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.requests import Check, Evaluate, Package, Predict, Profile
-from tests.verbs.tiny import Desk, WarmRuntimes, cells, measure_of
+from tests.verbs.tiny import Desk, WarmRuntimes, cells, furnish, measure_of
 
 TEXTS = ["good", "very good indeed", "bad", "so bad, so very bad", "", "good 🙂 ümlaut", "bad\nbad", "good"]
 LABELS = ["good", "good", "bad", "bad", "good", "good", "bad", "good"]
@@ -33,6 +34,12 @@ def prepare(texts):
         "words": np.array([[1.0] * len(row) + [0.0] * (longest - len(row)) for row in ids], np.float32),
     }
 """
+
+
+MOODS = Package(
+    model="embed.onnx", name="moods", example="texts.npy", preprocess="read.py:prepare", labels="good,bad",
+    contract="[inputs.message]\nlongest = 2000\n",
+)  # fmt: skip
 
 
 def embed(path: Path, *, width: int = 2) -> None:
@@ -62,22 +69,31 @@ def embed(path: Path, *, width: int = 2) -> None:
     onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), str(path))
 
 
-@pytest.fixture
-def texts(bare_desk: Desk) -> Desk:
-    """A desk with the bundle ``moods``, and its texts in every kind of file."""
-    embed(bare_desk.folder / "embed.onnx")
-    Path("read.py").write_text(PREPARE)
-    np.save("texts.npy", np.array(TEXTS))
+@pytest.fixture(scope="module")
+def made_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the bundle ``moods``, and its texts in every kind of file."""
+    folder = tmp_path_factory.mktemp("texts")
+    furnish(folder)
+    embed(folder / "embed.onnx")
+    (folder / "read.py").write_text(PREPARE)
+    np.save(folder / "texts.npy", np.array(TEXTS))
     frame = pd.DataFrame({"message": TEXTS, "mood": LABELS, "row": range(len(TEXTS))})
-    frame.to_parquet("texts.parquet", index=False)
-    frame[frame.message != ""].to_csv("texts.csv", index=False)
-    request = Package(
-        model="embed.onnx", name="moods", example="texts.npy", preprocess="read.py:prepare", labels="good,bad",
-        contract="[inputs.message]\nlongest = 2000\n",
-    )  # fmt: skip
-    bundle = bare_desk.run(request, Bundle)
+    frame.to_parquet(folder / "texts.parquet", index=False)
+    frame[frame.message != ""].to_csv(folder / "texts.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        bundle = Desk(folder).run(MOODS, Bundle)
     assert bundle.contract.inputs == (Text(name="message", longest=2000),)
-    return bare_desk
+    return folder
+
+
+@pytest.fixture
+def texts(made_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A copy of that folder, where we stand."""
+    folder = tmp_path / "texts"
+    shutil.copytree(made_texts, folder)
+    monkeypatch.chdir(folder)
+    return Desk(folder)
 
 
 @pytest.mark.parametrize("file", ["texts.npy", "texts.csv", "texts.parquet"])
