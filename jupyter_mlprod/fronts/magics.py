@@ -50,7 +50,7 @@ class MlprodMagics(Magics):
         except MlprodError as error:
             raise UsageError(one_line(error)) from None
 
-    @cell_magic("mlprod")
+    @cell_magic("mlprod")  # type: ignore[arg-type]  # IPython types the bare decorator alone
     def mlprod_cell(self, line: str, cell: str) -> None:
         """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged."""
         try:

@@ -228,7 +228,7 @@ def test_a_string_that_no_reader_takes_stays_a_string_though_a_file_has_its_name
 def tokenizer() -> Any:
     """A tiny tokenizer that cuts and pads to six."""
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="[UNK]"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     special = ["[PAD]", "[UNK]"]
     made.train_from_iterator(["a b c", "b c d"], tokenizers.trainers.WordLevelTrainer(special_tokens=special, show_progress=False))
     made.enable_truncation(6)
@@ -246,7 +246,7 @@ def test_a_tokenizer_is_carried_with_its_truncation_and_padding() -> None:
 
 
 def test_a_tokenizer_of_transformers_is_refused_with_the_way_out() -> None:
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer(), pad_token="[PAD]")
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer(), pad_token="[PAD]")  # type: ignore[no-untyped-call]
     with pytest.raises(MlprodError) as caught:
         carry(cell("def prepare(texts): return fast(texts)['input_ids']", fast=fast)["prepare"])
     assert "uses 'fast', a " in caught.value.message

@@ -46,8 +46,7 @@ def package(shell: InteractiveShell, options: str = "") -> tuple[Bundle, str]:
     """The bundle, and the preprocessing in it."""
     made: Any = shell.run_line_magic("mlprod", f"package model.onnx --name tiny --example X {options}")
     assert isinstance(made, Bundle)
-    (file,) = [*Path(".mlprod/bundles").glob("*/code/preprocess.py")] or [None]
-    return made, file.read_text() if file else ""
+    return made, "".join(file.read_text() for file in Path(".mlprod/bundles").glob("*/code/preprocess.py"))
 
 
 def refused(shell: InteractiveShell, line: str, text: str) -> str:
@@ -125,7 +124,7 @@ def test_a_cell_that_could_not_travel_is_refused_and_not_kept(
 
 def word_level() -> Any:
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="[UNK]"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     made.train_from_iterator(["a b c d"], tokenizers.trainers.WordLevelTrainer(special_tokens=["[UNK]"], show_progress=False))
     made.enable_padding(length=3)
     made.enable_truncation(3)
