@@ -37,7 +37,7 @@ REPLAY_TOLERANCE = 1e-6
 KEPT_VARIABLES = {"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """What a model hub would bring is not in the bundle."""
-SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/opt/", "/System/", "/Library/")
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/opt/", "/nix/", "/System/", "/Library/")
 SAME = b"same"
 PROGRAMS = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth")
 

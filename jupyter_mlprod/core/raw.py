@@ -67,8 +67,10 @@ def as_bytes(texts: Array) -> tuple[Array, Array]:
 
 def _as_texts(data: Array, ends: Array) -> Array:
     """The strings of `as_bytes`, or a ValueError when the ends are none of these bytes."""
+    if data.dtype != np.uint8 or ends.dtype.kind not in "iu" or data.ndim != 1 or ends.ndim != 1:
+        raise ValueError("the texts are no bytes, or their ends no numbers")
     stops = ends.astype(np.int64)
-    if stops.ndim != 1 or data.ndim != 1 or data.dtype != np.uint8 or not np.array_equal(np.sort(stops), stops):
+    if (np.diff(stops) < 0).any():
         raise ValueError("the ends of the texts are out of order")
     if len(stops) and (stops[0] < 0 or stops[-1] != len(data)):
         raise ValueError("the texts end elsewhere than their bytes")
