@@ -189,9 +189,9 @@ def _replay(folder: Path) -> None:
     _refuse_files_outside(folder)
     try:
         found = OnnxRuntime(folder, bundle, threads=1, tell=True).outputs(inputs)
-        report.write(_difference(bundle, found, golden).encode() or SAME)
+        report.write(_difference(bundle, found, golden).encode(errors="replace") or SAME)
     except MlprodError as error:
-        report.write(error.message.encode())
+        report.write(error.message.encode(errors="replace"))
     os._exit(0)
 
 
