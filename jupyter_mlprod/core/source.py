@@ -156,11 +156,17 @@ def _home(function: Any) -> str:
 
 
 def _add_function(function: Any, parts: _Parts) -> str:
-    """Write a function out, and tell its name; one that was decorated is written with its decorators."""
+    """Write a function out, and tell its name; one that was decorated is written with its decorators.
+
+    Of closures that one factory made, the first has the name and the others are made where they stand.
+    """
     plain = inspect.unwrap(function)
     name = str(plain.__name__)
     if name == "<lambda>":
         raise parts.refuse("<lambda> is not a plain function", hint="write it as 'def prepare(batch): …'")
+    first = inspect.unwrap(parts.taken.get(name, function))
+    if first is not plain and plain.__closure__ and getattr(first, "__code__", None) is plain.__code__:
+        return _made(name, _closed_over(plain, name, parts))
     if not parts.take(name, function):
         return name
     written = function_source(plain)
@@ -171,9 +177,12 @@ def _add_function(function: Any, parts: _Parts) -> str:
     free = _closed_over(plain, name, parts)
     _add_written(written.within(free), name, plain.__globals__, parts)
     if free:
-        given = ", ".join(f"{key}={text}" for key, text in free.items())
-        parts.definitions[f"{name}="] = f"{name} = _make_{name}({given})"
+        parts.definitions[f"{name}="] = f"{name} = {_made(name, free)}"
     return name
+
+
+def _made(name: str, free: Mapping[str, str]) -> str:
+    return f"_make_{name}({', '.join(f'{key}={text}' for key, text in free.items())})"
 
 
 def _closed_over(function: types.FunctionType, name: str, parts: _Parts) -> dict[str, str]:

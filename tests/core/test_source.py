@@ -98,6 +98,7 @@ ANSWER_ALIKE = {
     "a closure over a function": "def twice(f):\n    def prepare(x): return f(f(x))\n    return prepare\ndef half(x): return x / 2\nprepare = twice(half)",
     "a closure that calls itself": "def make(n):\n    def prepare(x, k=0): return x if k == n else prepare(x, k + 1) * 2\n    return prepare\nprepare = make(3)",
     "a closure over lines": "def make(k):\n    def prepare(x):\n        text = '''a\n  b'''\n        return x * k * len(text)\n    return prepare\nprepare = make(3)",
+    "closures of one factory": "def by(k):\n    def scale(x): return x * k\n    return scale\nSTEPS = [by(2), by(5), by(7)]\ndef prepare(x): return STEPS[2](STEPS[1](STEPS[0](x)))",
     "a wrapping decorator": "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def inner(x): return f(f(x))\n    return inner\n@twice\ndef prepare(x): return x * 3",
     "a cache": "from functools import lru_cache\n@lru_cache(maxsize=9)\ndef power(n): return 2 ** n\ndef prepare(x): return x * power(3)",
     "a class": "class Scale:\n    K = 2\n    def __init__(self, by): self.by = by\n    def half(self, x): return x / self.by\ndef prepare(x): return Scale(4).half(x)",
