@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.core.answer import Ends
-    from jupyter_mlprod.core.raw import Raw
+    from jupyter_mlprod.core.raw import Array, Raw
 
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
@@ -318,9 +318,13 @@ class Workspace:
 
     def write_text(self, path: Path, text: str) -> None:
         """A file of the user's, whole or not at all."""
+        self.write_bytes(path, text.encode())
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        """The same for what is no text."""
         from jupyter_mlprod.adapters.disk_store import write_whole
 
-        write_whole(path, text.encode())
+        write_whole(path, data)
 
 
 class Captures:
@@ -340,7 +344,7 @@ class Captures:
             return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
 
 
-def open_runtime(folder: Path) -> "OnnxRuntime":
+def open_model(folder: Path) -> "Model":
     """A bundle folder as something that answers, its digests verified; whoever calls this has decided to trust its code.
 
     Raises
@@ -353,7 +357,7 @@ def open_runtime(folder: Path) -> "OnnxRuntime":
     bundle, faults = DiskBundles(folder.parent).faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{folder}: {'; '.join(faults[:5])}")
-    return OnnxRuntimes().open(folder, bundle, threads=1)
+    return Model(OnnxRuntimes().open(folder, bundle, threads=1))
 
 
 def raw_of(value: Any) -> "Raw":
@@ -363,7 +367,31 @@ def raw_of(value: Any) -> "Raw":
     return DataFiles().from_live(value)
 
 
-def load(subject: str, *, trust: str = "") -> "OnnxRuntime":
+class Model:
+    """A bundle that answers live values."""
+
+    def __init__(self, runtime: "OnnxRuntime") -> None:
+        self.runtime = runtime
+        self.bundle = runtime.bundle
+
+    def answer(self, values: Any) -> "dict[str, Array]":
+        """Rows to ``label``, ``confidence`` and the outputs, each (batch, ...).
+
+        Parameters
+        ----------
+        values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``preprocess``, ``postprocess``.
+        """
+        raw = raw_of(values)
+        if self.bundle.contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
+            raw = next(iter(raw.values()))
+        return self.runtime.answer(raw)
+
+
+def load(subject: str, *, trust: str = "") -> Model:
     """A bundle by subject, to answer in this process: ``load("digits@champion").answer(rows)``.
 
     Raises
@@ -380,4 +408,4 @@ def load(subject: str, *, trust: str = "") -> "OnnxRuntime":
         workspace.arrivals.leave()
         raise
     weakref.finalize(runtime, workspace.arrivals.leave)  # its code may read its files whenever it answers
-    return runtime
+    return Model(runtime)

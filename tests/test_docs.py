@@ -29,7 +29,7 @@ TEST = "pip install -e '.[cpu,test]' && pytest"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-COMMAND = re.compile(r"%?\bmlprod ([a-z]+)\b([^`|&#\n]*)")
+COMMAND = re.compile(r"(?<!%)%?\bmlprod ([a-z]+)\b([^`|&#\n]*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 EVERYWHERE = {"--json", "--help", "-h"}
 

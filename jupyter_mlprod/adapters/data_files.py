@@ -1,7 +1,8 @@
 """Data files and live data as raw batches: .npy, .npz, .csv, .parquet; numpy, pandas, polars, torch, lists.
 
 A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
-(``null/<column>``), because nothing here is ever pickled.
+(``null/<column>``), because nothing here is ever pickled. Texts that come without a name are written as an archive with one nameless
+column, and read as what they were.
 """
 
 import io
@@ -18,11 +19,14 @@ import numpy as np
 
 from jupyter_mlprod.core.conformance import nulls
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import NULL, Array, Raw, with_nulls
+from jupyter_mlprod.core.raw import ENDS, NULL, UTF8, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
+NAMELESS = ""
+MOST_PADDED_BYTES = 1 << 24
+"""Up to this size strings are stored as numpy's own, each in the room of the longest, which every reader of .npz knows."""
 BROKEN = (
     EOFError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -102,7 +106,8 @@ def _read_npz(file: Path) -> Raw:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("it is no archive of arrays")
         arrays = {name: archive[name] for name in archive.files}
-    return with_nulls(arrays)
+    columns = with_nulls(arrays)
+    return columns[NAMELESS] if list(columns) == [NAMELESS] else columns
 
 
 def _read_table(file: Path) -> Raw:
@@ -144,7 +149,9 @@ def _array(value: Any) -> Array:
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu().numpy()
     elif hasattr(value, "to_numpy"):
-        return _column(value)
+        return _texts(_column(value))
+    if isinstance(value, list | tuple) and any(isinstance(item, str) for item in value):
+        return _texts(object_array(value))
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
@@ -156,8 +163,19 @@ def _array(value: Any) -> Array:
     return array
 
 
+def _texts(array: Array) -> Array:
+    """Strings and nulls as an array of objects; numpy would turn numbers among them into strings, and pad each to the longest."""
+    if array.dtype.kind == "O":
+        odd = next((row for row, value in enumerate(array) if not isinstance(value, str) and value is not None), None)
+        if odd is not None:
+            what = f"row {odd} is no string ({type(array[odd]).__name__}), and others are"
+            raise MlprodError(Code.BAD_DATA, what, hint="give one string a row, or None")
+    return array
+
+
 def _write(raw: Raw, path: Path) -> None:
-    named = raw if isinstance(raw, Mapping) else {"array": raw}
+    nameless = NAMELESS if path.suffix == ".npz" and not isinstance(raw, Mapping) and raw.dtype.kind in "OTU" else "array"
+    named = raw if isinstance(raw, Mapping) else {nameless: raw}
     if path.suffix == ".npy":
         np.save(path, named["array"], allow_pickle=False)
     elif path.suffix == ".npz":
@@ -169,13 +187,22 @@ def _write(raw: Raw, path: Path) -> None:
 def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
     stored: dict[str, Array] = {}
     for name, array in named.items():
-        if array.dtype.kind == "O":
-            gone = nulls(array)
-            stored[name] = np.array(["" if null else str(value) for null, value in zip(gone, array, strict=True)], dtype="U")
-            stored[NULL + name] = gone
+        if array.dtype.kind not in "OTU":
+            stored[name] = array
+            continue
+        gone = nulls(array)
+        strings = object_array(["" if null else str(value) for null, value in zip(gone, array.tolist(), strict=True)])
+        if name == NAMELESS or _padded_bytes(strings) > MOST_PADDED_BYTES:
+            stored[UTF8 + name], stored[ENDS + name] = as_bytes(strings)
         else:
-            stored[name] = array.astype("U") if array.dtype.kind == "T" else array
+            stored[name] = array if array.dtype.kind == "U" else strings.astype("U")
+        if array.dtype.kind == "O" and (name != NAMELESS or gone.any()):
+            stored[NULL + name] = gone
     return stored
+
+
+def _padded_bytes(strings: Array) -> int:
+    return 4 * len(strings) * max(map(len, strings), default=0)
 
 
 def _write_npz(named: Mapping[str, Array], path: Path) -> None:

@@ -1,25 +1,29 @@
 """ONNX Runtime behind the ports `Runtimes` and `Runtime`: a bundle folder that answers.
 
 Order of an answer: contract, preprocessing, graph, decision. The preprocessing is executed from the bundle's own text, in a namespace of
-its own, never from what a notebook happens to hold. Run as a module it answers one golden row: that is how cold start is measured.
+its own, never from what a notebook happens to hold. Run as a module it answers golden samples in a process that has seen no notebook: one
+row to measure the cold start, all of them to prove that the code in the bundle stands on its own. What that code prints goes to standard
+error there, since standard output carries the report.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from jupyter_mlprod.core.answer import Ends, decide, final_outputs, graph_inputs, serving_view
-from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
+from jupyter_mlprod.core.answer import LABEL, Ends, decide, final_outputs, graph_inputs, serving_view
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw, rows, with_nulls
+from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
 from jupyter_mlprod.core.source import load_function
 
 GRAPH_TYPES = {
@@ -27,6 +31,15 @@ GRAPH_TYPES = {
     "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
 }  # fmt: skip
 COLD_START_LIMIT_S = 120
+REPLAY_LIMIT_S = 120
+REPLAY_TOLERANCE = 1e-6
+"""Of an answer, in units of the greatest one above 1: the same bytes on the same machine, so only rounding may differ."""
+KEPT_VARIABLES = {"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""What a model hub would bring is not in the bundle."""
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/opt/", "/nix/", "/System/", "/Library/")
+SAME = b"same"
+PROGRAMS = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth")
 
 
 class OnnxRuntimes:
@@ -37,16 +50,44 @@ class OnnxRuntimes:
 
     def cold_start_ms(self, folder: Path) -> float:
         """Wall time from the start of a fresh process to its first answer."""
-        command = [sys.executable, "-m", __spec__.name, str(folder)]
-        begin = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603  our own interpreter
-            assert child.stdout is not None
-            line = child.stdout.readline()
-            elapsed = 1000 * (time.perf_counter() - begin)
-            _, errors = child.communicate(timeout=COLD_START_LIMIT_S)
-        if line.strip() != "answered":
-            raise MlprodError(Code.BAD_MODEL, f"a fresh process could not answer: {errors.strip().splitlines()[-1:] or line!r}")
+        command = [sys.executable, "-m", __spec__.name, "start", str(folder)]
+        with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would stop a child that prints much
+            begin = time.perf_counter()
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:  # noqa: S603  our own interpreter
+                assert child.stdout is not None
+                line = child.stdout.readline()
+                elapsed = 1000 * (time.perf_counter() - begin)
+                child.wait(timeout=COLD_START_LIMIT_S)
+            if line.strip() != "answered":
+                raise MlprodError(Code.BAD_MODEL, f"a fresh process could not answer: {_last_line(errors) or line!r}")
         return elapsed
+
+    def replay(self, folder: Path, bundle: Bundle) -> str:
+        """Let a process that has seen no notebook answer the golden samples.
+
+        It has an empty working folder, few variables of the environment, and no PYTHONPATH.
+
+        Parameters
+        ----------
+        folder : a bundle, or one that is being staged: graph, code and golden samples are needed, no manifest
+
+        Returns
+        -------
+        What went wrong there, in one line; empty when it gave the golden answers.
+        """
+        command = [sys.executable, "-E", "-P", "-m", __spec__.name, "replay", str(folder.resolve())]
+        environ = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES} | OFFLINE
+        with tempfile.TemporaryDirectory(prefix="mlprod-replay-") as empty, tempfile.TemporaryFile() as errors:
+            try:
+                child = subprocess.run(  # noqa: S603  our own interpreter
+                    command, input=msgspec.json.encode(bundle), stdout=subprocess.PIPE, stderr=errors, cwd=empty, env=environ,
+                    timeout=REPLAY_LIMIT_S, check=False,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                return f"there was no answer within {REPLAY_LIMIT_S} s"
+            if child.returncode or not child.stdout:
+                return f"it ended with status {child.returncode}: {_last_line(errors)}"
+        return "" if child.stdout == SAME else child.stdout.decode()
 
     def context(self) -> dict[str, str]:
         return {"onnxruntime": ort.__version__, "provider": "CPUExecutionProvider"}
@@ -55,7 +96,8 @@ class OnnxRuntimes:
 class OnnxRuntime:
     """Port `Runtime`: one session over one bundle folder."""
 
-    def __init__(self, folder: Path, bundle: Bundle, *, threads: int) -> None:
+    def __init__(self, folder: Path, bundle: Bundle, *, threads: int, tell: bool = False) -> None:
+        """``tell`` says whether an exception of the bundle's code may be quoted; it may hold a value of the data."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -65,11 +107,12 @@ class OnnxRuntime:
         except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes of its own, without a public common base
             raise MlprodError(Code.BAD_MODEL, f"ONNX Runtime cannot load {GRAPH}: {' '.join(str(error).split())[:300]}") from None
         self.bundle = bundle
+        self.tell = tell
         self.inputs = {entry.name: GRAPH_TYPES.get(entry.type, np.float32) for entry in self.session.get_inputs()}
         self.given = [entry.name for entry in self.session.get_outputs()]
         self.ends = Ends(
             preprocess=load_function(folder / PREPROCESS, bundle.preprocess) if bundle.preprocess else None,
-            postprocess=load_function(folder / POSTPROCESS, bundle.postprocess) if bundle.postprocess else None,
+            postprocess=load_function(folder / POSTPROCESS, bundle.postprocess, code=Code.POSTPROCESS) if bundle.postprocess else None,
             normalization=bundle.normalization or {},
         )
 
@@ -91,11 +134,11 @@ class OnnxRuntime:
 
     def outputs(self, raw: Raw) -> dict[str, Array]:
         """The contract's outputs, without contract and decision."""
-        return final_outputs(self.ends, self.graph(self.prepare(raw)), tell=False)
+        return final_outputs(self.ends, self.graph(self.prepare(raw)), tell=self.tell)
 
     def prepare(self, raw: Raw) -> dict[str, Array]:
         """What the graph takes, from the raw batch, by the bundle's own preprocessing."""
-        return graph_inputs(self.ends, serving_view(self.bundle.contract, raw), list(self.inputs), tell=False)
+        return graph_inputs(self.ends, serving_view(self.bundle.contract, raw), list(self.inputs), tell=self.tell)
 
     def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
         try:
@@ -109,17 +152,81 @@ class OnnxRuntime:
         return dict(zip(self.given, answers, strict=True))
 
 
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""
+
+
+def _report_stream() -> IO[bytes]:
+    """Standard output for the report alone: from here on, whatever else is printed goes to standard error."""
+    report = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return report
+
+
+def _golden(file: Path) -> dict[str, Array]:
+    with np.load(file, allow_pickle=False) as golden:
+        return with_nulls({name: golden[name] for name in golden.files})
+
+
 def _answer_one_golden_row(folder: Path) -> None:
     """What a fresh process does to answer for the first time."""
+    report = _report_stream()
     bundle = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Bundle)
     runtime = OnnxRuntime(folder, bundle, threads=1)
-    with np.load(folder / GOLDEN_INPUTS, allow_pickle=False) as golden:
-        row = with_nulls({name: golden[name][:1] for name in golden.files})
-    runtime.answer(row)
-    sys.stdout.write("answered\n")
-    sys.stdout.flush()
+    runtime.answer(part(_golden(folder / GOLDEN_INPUTS), 0, 1))
+    report.write(b"answered\n")
     os._exit(0)
 
 
+def _replay(folder: Path) -> None:
+    """Answer the golden samples, and report ``same`` or what was different; the bundle comes on standard input."""
+    report = _report_stream()
+    bundle = msgspec.json.decode(sys.stdin.buffer.read(), type=Bundle)
+    golden = _golden(folder / GOLDEN_ANSWERS)
+    inputs = _golden(folder / GOLDEN_INPUTS)
+    _refuse_files_outside(folder)
+    try:
+        found = OnnxRuntime(folder, bundle, threads=1, tell=True).outputs(inputs)
+        report.write(_difference(bundle, found, golden).encode(errors="replace") or SAME)
+    except MlprodError as error:
+        report.write(error.message.encode(errors="replace"))
+    os._exit(0)
+
+
+def _refuse_files_outside(folder: Path) -> None:
+    """From here on a file of this machine that is neither in the bundle, nor installed, nor the system's is refused when it is opened.
+
+    A path with a hidden part is left alone: that is where libraries keep their settings.
+    """
+    roots = tuple(f"{path.resolve()}{os.sep}" for path in (folder, Path.cwd(), Path(sys.prefix), Path(sys.base_prefix)))
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event != "open" or not isinstance(arguments[0], str | bytes) or not os.path.isfile(arguments[0]):  # noqa: PTH113
+            return
+        path = os.path.realpath(os.fsdecode(arguments[0]))
+        if path.startswith((*roots, *SYSTEM)) or path.endswith(PROGRAMS) or f"{os.sep}." in path:
+            return
+        raise FileNotFoundError(f"{path} lies on this machine and not in the bundle; give it to --assets")
+
+    sys.addaudithook(hook)
+
+
+def _difference(bundle: Bundle, found: Mapping[str, Array], golden: Mapping[str, Array]) -> str:
+    """How answers differ from the golden ones, in one line; empty when they do not."""
+    if set(found) != set(golden):
+        return f"it answers {', '.join(sorted(found))} where {', '.join(sorted(golden))} were answered"
+    for name, wanted in golden.items():
+        if found[name].shape != wanted.shape:
+            return f"{name!r} has shape {found[name].shape} where it had {wanted.shape}"
+        unit = max(1.0, float(np.abs(wanted).max(initial=0.0)))
+        gap = float(np.abs(found[name].astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0)) / unit
+        if not gap <= REPLAY_TOLERANCE:
+            return f"the answers differ: {name!r} by {gap:g}, allowed is {REPLAY_TOLERANCE:g}"
+    ours, theirs = decide(bundle, found), decide(bundle, golden)
+    return "the labels differ" if bundle.labels and not np.array_equal(ours[LABEL], theirs[LABEL]) else ""
+
+
 if __name__ == "__main__":
-    _answer_one_golden_row(Path(sys.argv[1]))
+    {"start": _answer_one_golden_row, "replay": _replay}[sys.argv[1]](Path(sys.argv[2]))

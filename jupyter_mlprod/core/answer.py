@@ -40,13 +40,19 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
     ------
     MlprodError : ``preprocess`` when the function fails or its result does not fit the graph.
     """
-    texts = not isinstance(raw, Mapping) and raw.ndim == 1 and raw.dtype.kind in "UO"
-    prepared = raw if ends.preprocess is None else called(ends.preprocess, [str(text) for text in raw] if texts else raw, tell=tell)
+    prepared = raw if ends.preprocess is None else called(ends.preprocess, _own_copy(raw), tell=tell)
     inputs = prepared_inputs(prepared, names)
     for name, normalization in ends.normalization.items():
         if name in inputs:
             inputs[name] = _normalized(inputs[name], normalization)
     return inputs
+
+
+def _own_copy(raw: Raw) -> Any:
+    """What a function may change without changing the rows that others will see; texts as a list of str."""
+    if isinstance(raw, Mapping):
+        return {name: array.copy() for name, array in raw.items()}
+    return [str(text) for text in raw] if raw.ndim == 1 and raw.dtype.kind in "UO" else raw.copy()
 
 
 def _normalized(array: Array, by: Normalization) -> Array:
@@ -66,7 +72,7 @@ def final_outputs(ends: Ends, outputs: dict[str, Array], *, tell: bool) -> dict[
     """
     if ends.postprocess is None:
         return outputs
-    result = called(ends.postprocess, dict(outputs), tell=tell, code=Code.POSTPROCESS)
+    result = called(ends.postprocess, _own_copy(outputs), tell=tell, code=Code.POSTPROCESS)
     if not isinstance(result, Mapping):
         result = {"output": result}
     return {str(name): np.asarray(array) for name, array in result.items()}

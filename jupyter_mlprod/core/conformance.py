@@ -47,7 +47,7 @@ def check_batch(contract: Contract, raw: Raw) -> Conformance:
     checks = 0
     names = {field.name for field in contract.inputs}
     extra = [name for name in named if name not in names]
-    if not contract.is_table and extra:
+    if not contract.is_table and not contract.is_text and extra:
         checks += 1
         found.append(
             Violation(
@@ -198,9 +198,19 @@ def _check_text(spec: Text, array: Array) -> Iterator[Violation | None]:
         return
     strings = np.array([isinstance(value, str) for value in array], dtype=bool)
     yield _rows(spec.name, "type", ~strings, f"input {spec.name!r} is no text")
+    broken = [isinstance(value, str) and not _is_unicode(value) for value in array]
+    yield _rows(spec.name, "unicode", np.array(broken, bool), f"input {spec.name!r} holds half of a surrogate pair, which is no character")
     if spec.longest is not None:
         longer = [isinstance(value, str) and len(value) > spec.longest for value in array]
         yield _rows(spec.name, "longest", np.array(longer, bool), f"input {spec.name!r} is longer than {spec.longest:,} characters")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _range_checks(spec: Tensor | Column, flat: Any, what: str) -> Iterator[Violation | None]:

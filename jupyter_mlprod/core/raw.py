@@ -1,8 +1,9 @@
 """A raw batch: what a request holds before any preprocessing. One array, or a mapping of names to arrays of equal length."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,56 @@ NULL = "null/"
 """An array of this prefix is the null mask of the column it names, because files here hold no pickled None."""
 
 
+UTF8, ENDS = "utf8/", "ends/"
+"""Arrays of these prefixes are a column of strings as one run of bytes, and where each string ends in it: numpy gives every string the room
+of the longest."""
+
+
+def as_bytes(texts: Array) -> tuple[Array, Array]:
+    """(bytes,) uint8 and (n,) int64 of strings; half a surrogate pair is kept, so that a check can find it."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts.tolist()]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded), np.uint8), ends
+
+
+def _as_texts(data: Array, ends: Array) -> Array:
+    """The strings of `as_bytes`, or a ValueError when the ends are none of these bytes."""
+    if data.dtype != np.uint8 or ends.dtype.kind not in "iu" or data.ndim != 1 or ends.ndim != 1:
+        raise ValueError("the texts are no bytes, or their ends no numbers")
+    stops = ends.astype(np.int64)
+    if (np.diff(stops) < 0).any():
+        raise ValueError("the ends of the texts are out of order")
+    if len(stops) and (stops[0] < 0 or stops[-1] != len(data)):
+        raise ValueError("the texts end elsewhere than their bytes")
+    whole, starts = data.tobytes(), [0, *stops.tolist()]
+    texts = [whole[start:stop].decode("utf-8", "surrogatepass") for start, stop in itertools.pairwise(starts)]
+    return object_array(texts)
+
+
+def object_array(values: Sequence[object]) -> Array:
+    """(n,) object array, whatever the values are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Arrays as stored, with their null masks applied: a masked value becomes None in an object array."""
+    """Arrays as stored, texts put together and null masks applied: a masked value becomes None in an object array.
+
+    Raises
+    ------
+    ValueError : texts that do not fit together.
+    """
     columns: dict[str, Array] = {}
-    for name, array in arrays.items():
-        if name.startswith(NULL):
+    for stored, array in arrays.items():
+        if stored.startswith((NULL, ENDS)):
             continue
-        column = array
+        name = stored.removeprefix(UTF8)
+        if stored.startswith(UTF8) and ENDS + name not in arrays:
+            raise ValueError("texts without their ends")
+        column = _as_texts(array, arrays[ENDS + name]) if stored.startswith(UTF8) else array
         if NULL + name in arrays:
             gone = arrays[NULL + name].astype(bool)
-            column = np.array([None if null else value for null, value in zip(gone, array.tolist(), strict=True)], dtype=object)
+            column = object_array([None if null else value for null, value in zip(gone, column.tolist(), strict=True)])
         columns[name] = column
     return columns

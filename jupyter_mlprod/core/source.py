@@ -1,110 +1,348 @@
-"""A function as text that stands on its own: its source, and the module-level names it uses, as imports, constants and functions.
+"""A function of a notebook as text that stands on its own, with the files it needs beside it.
 
-What cannot be written down (a live object, a closure, a missing name) is named in the error. torch is refused, because what
-answers requests does not have it.
+What travels is the source of the function and of every function and class of the notebook that it uses, the modules as imports, and the
+values as expressions or files (`core.literal`, `core.assets`). What cannot be written down is named in the error. torch is refused, because
+what answers requests does not have it.
 """
 
 import ast
 import builtins
+import enum
+import functools
 import inspect
-import symtable
 import sys
-import textwrap
+import sysconfig
 import types
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
+import msgspec
+
+from jupyter_mlprod.core.assets import READERS, Asset, asset_of, file_asset, hint_for, names_a_file
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.literal import CONTAINERS, container, is_large, items_of, literal
+from jupyter_mlprod.core.written import Written, class_source, defined_in, function_source, functions_of, names_used
 
 HEAVY = {"torch", "tensorflow", "jax", "mlflow"}
-MAX_ELEMENTS = 10_000
-CONSTANTS = (bool, int, float, str, bytes, type(None))
-CONTAINERS = (list, tuple, set, dict)
 SHELL = {"open", "exit", "quit"}
 """IPython puts functions of its own by these names beside the builtins."""
+NOTEBOOK_ONLY = {"display", "get_ipython"}
+GIVEN = {"__file__", "__name__"}
+"""What every text finds defined, wherever it runs."""
+HEAP_TYPE = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: a class made by a class statement."""
+RESTORED = ("_restored", "def _restored(kind, state):\n    made = kind.__new__(kind)\n    vars(made).update(state)\n    return made")
 
 
-def standalone(function: Callable[..., Any]) -> str:
-    """Python source that defines ``function`` and everything of its module that it uses.
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that defines ``name``, and the files that must lie beside it."""
+
+    name: str
+    text: str
+    assets: dict[str, bytes] = {}
+
+
+def carry(function: Any, *, name: str = "", code: Code = Code.PREPROCESS) -> Carried:
+    """A callable with everything of its notebook that it uses.
+
+    Parameters
+    ----------
+    function : a function, an instance of a class of the notebook with ``__call__``, a bound method, or a ``functools.partial``
+    name : what the notebook calls it; a function has a name of its own
 
     Raises
     ------
-    MlprodError : ``preprocess`` naming what cannot be carried.
+    MlprodError : of the code, naming what cannot be carried.
     """
-    parts = _Parts(home=getattr(function, "__module__", "__main__"))
-    _add_function(function, parts)
-    imports = sorted(parts.imports)
-    pieces = ["\n".join(imports)] if imports else []
-    if parts.constants:
-        pieces.append("\n".join(f"{name} = {text}" for name, text in sorted(parts.constants.items())))
-    return "\n\n\n".join([*pieces, *parts.functions.values()]) + "\n"
+    parts = _Parts(home=_home(function), code=code)
+    if isinstance(function, types.FunctionType):
+        own = _add_function(function, parts)
+    elif callable(function) and not isinstance(function, type | types.BuiltinFunctionType):
+        own = name if name.isidentifier() else code.label
+        parts.define(own, function, _expression(function, own, own, parts))
+    else:
+        raise parts.refuse(f"{name or type(function).__name__} is not a plain function", hint="write it as 'def prepare(batch): …'")
+    return Carried(name=own, text=parts.text(), assets=parts.assets)
+
+
+def carry_cell(text: str, name: str, namespace: Mapping[str, Any], *, code: Code = Code.PREPROCESS) -> Carried:
+    """The text of a cell, as it stands, behind whatever it takes from the notebook.
+
+    Raises
+    ------
+    MlprodError : of the code; names that neither the cell nor the notebook defines are named all at once.
+    """
+    tree = check_imports(text, name, code=code)
+    parts = _Parts(home="__main__", code=code)
+    needed = sorted(names_used(text) - defined_in(text))
+    needed = [used for used in needed if used not in GIVEN and not _is_builtin(used, namespace)]
+    missing = [used for used in needed if used not in namespace or used in NOTEBOOK_ONLY]
+    if missing:
+        raise parts.refuse(
+            f"the cell uses {', '.join(map(repr, missing))}, which it does not define", hint="define or import it in the cell"
+        )
+    for used in needed:
+        _add_name(used, namespace[used], "the cell", parts, opened=used in _opened(tree))
+    before = parts.text()
+    return Carried(name=name, text=f"{before}\n\n{text}" if before.strip() else text, assets=parts.assets)
 
 
 class _Parts:
-    def __init__(self, *, home: str) -> None:
+    """What a text is gathered from: ``home`` is the module whose functions and classes are written out, not imported."""
+
+    def __init__(self, *, home: str, code: Code) -> None:
         self.home = home
+        self.code = code
         self.imports: set[str] = set()
-        self.constants: dict[str, str] = {}
-        self.functions: dict[str, str] = {}
+        self.definitions: dict[str, str] = {}
+        self.assets: dict[str, bytes] = {}
         self.taken: dict[str, Any] = {}
+        self.open: list[int] = []
+
+    def refuse(self, what: str, *, hint: str) -> MlprodError:
+        return MlprodError(self.code, what, hint=hint)
+
+    def take(self, name: str, value: Any) -> bool:
+        """Whether a name is still to be defined; two different things of one name are refused."""
+        if name in self.taken:
+            if self.taken[name] is value:
+                return False
+            kind = "functions" if isinstance(value, types.FunctionType) else "things"
+            raise self.refuse(f"two {kind} are named {name!r}", hint="rename one of them")
+        self.taken[name] = value
+        return True
+
+    def define(self, name: str, value: Any, expression: str) -> None:
+        if expression != name and self.take(name, value):
+            self.definitions[name] = f"{name} = {expression}"
+
+    def keep(self, asset: Asset) -> str:
+        """Keep a file under a name that no other content has, and tell the expression that reads it."""
+        stem, dot, suffix = asset.name.partition(".")
+        name, n = asset.name, 2
+        while self.assets.get(name, asset.content) != asset.content:
+            name, n = f"{stem}_{n}{dot}{suffix}", n + 1
+        self.assets[name] = asset.content
+        self.imports |= set(asset.imports)
+        helper, source = asset.helper
+        if helper:
+            self.definitions.setdefault(helper, source)
+        return asset.restored.format(file=f"pathlib.Path(__file__).with_name({name!r})")
+
+    def text(self) -> str:
+        """Imports, then the definitions, each behind what it needs; assignments of a line stand together."""
+        bound = {line.split()[-1].split(".")[0] for line in self.imports}
+        twice = sorted(bound & set(self.definitions))
+        if twice:
+            raise self.refuse(f"{twice[0]!r} names a module and something else of the notebook", hint="rename one of them")
+        text = "\n".join(sorted(self.imports))
+        before = text
+        for piece in self.definitions.values():
+            apart = "\n" if "\n" not in piece and "\n" not in before and before not in ("", text) else "\n\n\n"
+            text, before = f"{text}{apart if text else ''}{piece}", piece
+        return text + "\n"
 
 
-def _refuse(what: str, *, hint: str) -> MlprodError:
-    return MlprodError(Code.PREPROCESS, what, hint=hint)
+def _home(function: Any) -> str:
+    """The module of a callable's own code, unless that module is installed and can be imported."""
+    if isinstance(function, functools.partial):
+        return _home(function.func)
+    owner = type(function.__self__) if isinstance(function, types.MethodType) else function
+    module = str(getattr(owner, "__module__", "__main__"))
+    file = getattr(sys.modules.get(module), "__file__", None)
+    installed = [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return "__main__" if file and any(Path(file).is_relative_to(folder) for folder in installed if folder) else module
 
 
-def _add_function(function: Any, parts: _Parts) -> None:
-    name = getattr(function, "__name__", "")
-    if not isinstance(function, types.FunctionType) or name == "<lambda>":
-        raise _refuse(f"{name or type(function).__name__} is not a plain function", hint="write it as 'def prepare(batch): …'")
-    if function.__closure__:
-        raise _refuse(
-            f"{name} closes over {', '.join(function.__code__.co_freevars)}", hint="move those names to the top level of the notebook"
-        )
-    if name in parts.taken:
-        if parts.taken[name] is function:
-            return
-        raise _refuse(f"two functions are named {name!r}", hint="rename one of them")
-    parts.taken[name] = function
-    try:
-        source = textwrap.dedent(inspect.getsource(function)).rstrip()
-    except (OSError, TypeError):
-        raise _refuse(f"the source of {name} cannot be found", hint="define it in a cell or in a file") from None
-    tree = ast.parse(source)
-    names = _names_used(source)
-    for used in sorted(names):
-        if used == name or _is_builtin(used, function.__globals__):
+def _add_function(function: Any, parts: _Parts) -> str:
+    """Write a function out, and tell its name; one that was decorated is written with its decorators.
+
+    Of closures that one factory made, the first has the name and the others are made where they stand.
+    """
+    plain = inspect.unwrap(function)
+    name = str(plain.__name__)
+    if name == "<lambda>":
+        raise parts.refuse("<lambda> is not a plain function", hint="write it as 'def prepare(batch): …'")
+    first = inspect.unwrap(parts.taken.get(name, function))
+    if first is not plain and plain.__closure__ and getattr(first, "__code__", None) is plain.__code__:
+        return _made(name, _closed_over(plain, name, parts))
+    if not parts.take(name, function):
+        return name
+    written = function_source(plain)
+    if written is None:
+        raise parts.refuse(f"the source of {name} cannot be found", hint="define it in a cell or in a file")
+    if plain is not function and not written.decorated:
+        raise parts.refuse(f"{name} was wrapped after its definition", hint=f"write the decorator above 'def {name}'")
+    free = _closed_over(plain, name, parts)
+    _add_written(written.within(free), name, plain.__globals__, parts)
+    if free:
+        parts.definitions[f"{name}="] = f"{name} = {_made(name, free)}"
+    return name
+
+
+def _made(name: str, free: Mapping[str, str]) -> str:
+    return f"_make_{name}({', '.join(f'{key}={text}' for key, text in free.items())})"
+
+
+def _closed_over(function: types.FunctionType, name: str, parts: _Parts) -> dict[str, str]:
+    """The names that a function closes over, each with the expression of its value; its own name is left to its definition."""
+    free: dict[str, str] = {}
+    for key, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            raise parts.refuse(f"{name} closes over {key!r}, which is not defined", hint="define it before packaging") from None
+        if value is function or key == name:
             continue
-        if used not in function.__globals__:
-            raise _refuse(f"{name} uses {used!r}, which is not defined", hint=f"define {used!r} before packaging")
-        _add_name(used, function.__globals__[used], name, parts)
+        if isinstance(value, types.FunctionType) and (source := function_source(inspect.unwrap(value))) and source.decorated:
+            raise parts.refuse(f"{name} wraps {value.__name__}", hint="let the decorator use functools.wraps")
+        free[key] = _expression(value, key, name, parts, verb="closes over")
+    return free
+
+
+def _add_class(kind: type, parts: _Parts) -> str:
+    if not parts.take(kind.__name__, kind):
+        return kind.__name__
+    written = class_source(kind)
+    if written is None:
+        raise parts.refuse(f"the source of class {kind.__name__} cannot be found", hint="define it in a cell or in a file")
+    methods = functions_of(kind)
+    free = {name for method in methods for name in method.__code__.co_freevars} - {"__class__"}
+    if free:
+        what = f"class {kind.__name__} closes over {', '.join(sorted(free))}"
+        raise parts.refuse(what, hint="move those names to the top level of the notebook")
+    namespace = methods[0].__globals__ if methods else vars(sys.modules.get(kind.__module__, builtins))
+    _add_written(written, kind.__name__, namespace, parts)
+    return kind.__name__
+
+
+def _add_written(written: Written, name: str, namespace: Mapping[str, Any], parts: _Parts) -> None:
+    """What a source uses, then the source."""
+    tree = ast.parse(written.text)
+    names = names_used(written.text)
+    opened = _opened(tree)
+    for used in sorted(names - {name} - GIVEN):
+        if used in NOTEBOOK_ONLY:
+            raise parts.refuse(f"{name} uses {used!r}, which only a notebook has", hint="leave that to another function")
+        if _is_builtin(used, namespace):
+            continue
+        if used not in namespace:
+            raise parts.refuse(f"{name} uses {used!r}, which is not defined", hint=f"define {used!r} before packaging")
+        _add_name(used, namespace[used], name, parts, opened=used in opened)
     for module in _modules_imported(tree):
-        _allow(module, name)
+        _allow(module, name, parts.code)
     for dotted in _dotted(tree, names):
         if dotted in sys.modules:  # a submodule such as PIL.Image, which "import PIL" would not bring
-            _allow(dotted, name)
+            _allow(dotted, name, parts.code)
             parts.imports.add(f"import {dotted}")
-    parts.functions[name] = source
+    parts.definitions[name] = written.text
 
 
-def _names_used(source: str) -> set[str]:
-    """Global names that are read in the function, in its defaults and decorators, and in the functions inside it."""
-    names: set[str] = set()
-    tables = [symtable.symtable(source, "<function>", "exec")]
-    while tables:
-        table = tables.pop()
-        names |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
-        tables += table.get_children()
-    return names
+def _add_name(name: str, value: Any, user: str, parts: _Parts, *, opened: bool) -> None:
+    """A name that a source uses."""
+    if isinstance(value, types.ModuleType):
+        _allow(value.__name__, user, parts.code)
+        parts.imports.add(f"import {value.__name__}" if value.__name__ == name else f"import {value.__name__} as {name}")
+    elif not _is_own(value, parts) and (path := _import_path(value)):
+        module, own = path
+        _allow(module, user, parts.code)
+        parts.imports.add(f"from {module} import {own}" if own == name else f"from {module} import {own} as {name}")
+    elif name not in parts.taken or parts.taken[name] is not value:
+        parts.define(name, value, _expression(value, name, user, parts, opened=opened))
 
 
-def _is_builtin(name: str, namespace: dict[str, Any]) -> bool:
+def _expression(value: Any, name: str, user: str, parts: _Parts, *, opened: bool = False, verb: str = "uses") -> str:
+    """A value as an expression over what the text defines by then."""
+    if (path := names_a_file(value, opened=opened)) is not None:
+        return parts.keep(file_asset(path, as_text=isinstance(value, str), code=parts.code))
+    if isinstance(value, PurePath) and Path(value).is_dir():
+        raise parts.refuse(f"{user} {verb} {name!r}, which is a folder", hint="keep the path of each file in a name of its own")
+    if (text := literal(value, parts.imports)) is not None:
+        return text
+    if isinstance(value, types.ModuleType):
+        _allow(value.__name__, user, parts.code)
+        parts.imports.add(f"import {value.__name__}")
+        return value.__name__
+    if _is_own(value, parts):
+        return _add_class(value, parts) if isinstance(value, type) else _add_function(value, parts)
+    if imported := _import_path(value):
+        _allow(imported[0], user, parts.code)
+        parts.imports.add(f"import {imported[0]}")
+        return ".".join(imported)
+    if id(value) in parts.open:
+        raise parts.refuse(f"{user} {verb} {name!r}, which holds itself", hint="break the circle before packaging")
+    parts.open.append(id(value))
+    try:
+        text = _composed(value, name, user, parts)
+    finally:
+        parts.open.pop()
+    if text is None:
+        what = f"{user} {verb} {name!r}, a {type(value).__name__} that cannot be written down"
+        raise parts.refuse(what, hint=hint_for(value))
+    return text
+
+
+def _composed(value: Any, name: str, user: str, parts: _Parts) -> str | None:
+    """The expression of a value that holds others, or that becomes a file; None when there is none."""
+
+    def inner(item: Any, key: str) -> str:
+        return _expression(item, key, user, parts)
+
+    if (asset := asset_of(value, name, code=parts.code)) is not None:
+        return parts.keep(asset)
+    if type(value) in CONTAINERS:
+        return None if is_large(value) else container(type(value), [inner(item, name) for item in items_of(value)])
+    if type(value) is functools.partial:
+        given = [inner(value.func, name), *(inner(item, name) for item in value.args)]
+        given += [f"{key}={inner(item, key)}" for key, item in value.keywords.items()]
+        parts.imports.add("import functools")
+        return f"functools.partial({', '.join(given)})"
+    if isinstance(value, types.MethodType):
+        return f"{inner(value.__self__, name)}.{value.__name__}"
+    kind = type(value)
+    if kind.__module__ != parts.home:
+        return None
+    if isinstance(value, enum.Enum):
+        return f"{_add_class(kind, parts)}.{value.name}"
+    if not hasattr(value, "__dict__") or any(not base.__flags__ & HEAP_TYPE for base in kind.__mro__[:-1]):
+        return None
+    state = ", ".join(f"{key!r}: {_expression(item, f'{name}.{key}', user, parts)}" for key, item in vars(value).items())
+    own = _add_class(kind, parts)
+    parts.definitions.setdefault(*RESTORED)
+    return f"{RESTORED[0]}({own}, {{{state}}})"
+
+
+def _is_own(value: Any, parts: _Parts) -> bool:
+    """Whether a value is a function or a class of the notebook."""
+    plain = inspect.unwrap(value) if hasattr(value, "__wrapped__") else value
+    return isinstance(plain, types.FunctionType | type) and plain.__module__ == parts.home
+
+
+def _import_path(value: Any) -> tuple[str, str] | None:
+    """Module and name by which a value can be imported."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or isinstance(value, types.MethodType):
+        return None
+    return (module, name) if getattr(sys.modules.get(module), name, None) is value else None
+
+
+def _is_builtin(name: str, namespace: Mapping[str, Any]) -> bool:
     """Whether a name means the builtin, which nothing of the notebook shadows."""
-    return hasattr(builtins, name) and (name not in namespace or name in SHELL or name.startswith("__"))
+    return hasattr(builtins, name) and name not in NOTEBOOK_ONLY and (name not in namespace or name in SHELL or name.startswith("__"))
 
 
-def _dotted(tree: ast.AST, names: set[str]) -> set[str]:
+def _opened(tree: ast.AST) -> set[str]:
+    """Names that are given to something that reads files."""
+    found: set[str] = set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        reader = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if reader in READERS or reader.startswith("read"):
+            found |= {argument.id for argument in call.args if isinstance(argument, ast.Name)}
+    return found
+
+
+def _dotted(tree: ast.AST, names: Iterable[str]) -> set[str]:
     """Attribute chains, as text, that begin at one of the names."""
     chains = (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
     return {chain for chain in chains if chain.split(".")[0] in names}
@@ -115,99 +353,45 @@ def _modules_imported(tree: ast.AST) -> set[str]:
     return found | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
 
 
-def _allow(module: str, function: str) -> None:
+def _allow(module: str, user: str, code: Code) -> None:
     if module.split(".")[0] in HEAVY:
-        raise _refuse(
-            f"{function} imports {module}, which is not there when requests are answered",
+        raise MlprodError(
+            code,
+            f"{user} imports {module}, which is not there when requests are answered",
             hint="move that part into the module, where it is exported with the graph",
         )
 
 
-def _add_name(name: str, value: Any, function: str, parts: _Parts) -> None:
-    if isinstance(value, types.ModuleType):
-        _allow(value.__name__, function)
-        parts.imports.add(f"import {value.__name__}" if value.__name__ == name else f"import {value.__name__} as {name}")
-    elif isinstance(value, types.FunctionType) and value.__module__ == parts.home:
-        _add_function(value, parts)
-        if value.__name__ != name:
-            parts.taken[name] = value
-            parts.functions[name] = f"{name} = {value.__name__}"
-    elif getattr(value, "__module__", parts.home) != parts.home and hasattr(
-        sys.modules.get(value.__module__), getattr(value, "__qualname__", "")
-    ):
-        _allow(value.__module__, function)
-        own = value.__qualname__
-        parts.imports.add(f"from {value.__module__} import {own}" if own == name else f"from {value.__module__} import {own} as {name}")
-    elif (text := _constant(value)) is not None:
-        parts.constants[name] = text
-        if "numpy." in text:
-            parts.imports.add("import numpy")
-    else:
-        raise _refuse(
-            f"{function} uses {name!r}, a {type(value).__name__} that cannot be written down",
-            hint="turn it into numbers, strings, lists, dicts or a numpy array",
-        )
-
-
-def _constant(value: Any) -> str | None:
-    """The value as an expression, or None when it has none. Types are held exactly: a subclass has a repr of its own."""
-    if type(value) in CONSTANTS:
-        return f"float({str(value)!r})" if isinstance(value, float) and value - value != 0 else repr(value)
-    if type(value) in CONTAINERS:
-        items = [x for pair in value.items() for x in pair] if isinstance(value, dict) else list(value)
-        texts = [text for item in items[: MAX_ELEMENTS + 1] if (text := _constant(item)) is not None]
-        return _container(type(value), texts) if len(items) == len(texts) <= MAX_ELEMENTS else None
-    if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
-        return _numpy_constant(value)
-    return None
-
-
-def _container(kind: type, texts: list[str]) -> str:
-    if kind is dict:
-        return "{" + ", ".join(f"{key}: {item}" for key, item in zip(texts[::2], texts[1::2], strict=True)) + "}"
-    if kind is tuple:
-        return "(" + "".join(f"{text}, " for text in texts) + ")"
-    return f"set([{', '.join(sorted(texts))}])" if kind is set else f"[{', '.join(texts)}]"
-
-
-def _numpy_constant(value: Any) -> str | None:
-    """An array, or a scalar of numpy's, which is taken out of an array of no dimensions; long doubles have no exact text."""
-    array = type(value).__name__ == "ndarray"
-    if value.dtype.kind not in "fiubU" or value.dtype.char == "g" or value.size > MAX_ELEMENTS or not (array or value.shape == ()):
-        return None
-    if value.size == 0:
-        return f"numpy.empty({value.shape}, dtype={value.dtype.str!r})"
-    return f"numpy.array({_constant(value.tolist())}, dtype={value.dtype.str!r})" + ("" if array else "[()]")
-
-
-def check_imports(text: str, name: str) -> None:
+def check_imports(text: str, name: str, *, code: Code = Code.PREPROCESS) -> ast.Module:
     """Refuse a standalone text that imports, anywhere in it, what is not there when requests are answered.
 
     Raises
     ------
-    MlprodError : ``preprocess``.
+    MlprodError : of the code.
     """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last three: NUL, and nesting too deep for the parser
-        raise _refuse(f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="correct it") from None
+        raise MlprodError(code, f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="correct it") from None
     for module in _modules_imported(tree):
-        _allow(module, name)
+        _allow(module, name, code)
+    return tree
 
 
-def load_function(file: Path, name: str) -> Callable[..., Any]:
+def load_function(file: Path, name: str, *, code: Code = Code.PREPROCESS) -> Callable[..., Any]:
     """The function ``name`` of a standalone file, executed in a namespace of its own; ``__file__`` leads it to the files beside it.
 
     Raises
     ------
-    MlprodError : ``preprocess`` when the text does not run or does not define the function.
+    MlprodError : of the code, when the text does not run or does not define the function.
     """
     namespace: dict[str, Any] = {"__name__": f"mlprod_{name}", "__file__": str(file)}
     try:
         exec(compile(file.read_text("utf-8"), f"<{name}>", "exec"), namespace)  # noqa: S102  the caller has established trust
     except (Exception, SystemExit) as error:
-        raise _refuse(f"the code of {name} does not run: {type(error).__name__}: {error}", hint="run it in a fresh kernel") from error
+        what = f"the code of {name} does not run: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise MlprodError(code, what, hint="run it in a fresh kernel") from error
     function = namespace.get(name)
     if not callable(function):
-        raise _refuse(f"the code defines no function {name!r}", hint="write FILE.py:FUNCTION")
+        raise MlprodError(code, f"the code defines no function {name!r}", hint="write FILE.py:FUNCTION")
     return function  # type: ignore[no-any-return]

@@ -1,5 +1,6 @@
 """The command line: ``mlprod VERB …``. Standard output carries the record and nothing else; all talk goes to standard error."""
 
+import contextlib
 import io
 import os
 import sys
@@ -86,10 +87,24 @@ def _carry_out(verb: str, rest: list[str], *, as_json: bool) -> int:
     from jupyter_mlprod.workspace import open_workspace
 
     workspace = open_workspace(call.start_of(request), taken_by="runner", progress=_bar, tell=_tell)
-    record = workspace.run(request)
+    with _nothing_but_the_record():
+        record = workspace.run(request)
     text = display.as_json(record) if as_json else display.as_text(record, color=_wants_color())
     sys.stdout.write(text + "\n")
     return exit_status(record)
+
+
+@contextlib.contextmanager
+def _nothing_but_the_record() -> Iterator[None]:
+    """What code of a model or a bundle prints goes to standard error, also from below Python where standard output is the process's own."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as undo:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that is closed, or is not the process's own
+            if sys.__stdout__.fileno() == 1:  # type: ignore[union-attr]
+                kept = os.dup(1)
+                undo.callback(os.close, kept)
+                undo.callback(os.dup2, kept, 1)
+                os.dup2(2, 1)
+        yield
 
 
 def _wants_color() -> bool:

@@ -26,7 +26,8 @@ def unload(shell: "InteractiveShell") -> None:
     if magics is None:
         return
     shell.configurables.remove(magics)
-    shell.magics_manager.magics["line"].pop("mlprod", None)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("mlprod", None)
     shell.input_transformer_manager.token_transformers.remove(complete.VerbHelp)
     forget_records(shell)
     if shell.Completer is not None:

@@ -10,8 +10,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from jupyter_mlprod.core.answer import Ends
@@ -21,39 +23,57 @@ from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.requests import REQUESTS
-from jupyter_mlprod.core.source import load_function, standalone
+from jupyter_mlprod.core.source import Carried, carry, carry_cell, load_function
 from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace
 
+CODES = {"preprocess": Code.PREPROCESS, "postprocess": Code.POSTPROCESS}
+"""Options that take a function, each with the code of its refusals."""
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
 EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
 """What labels are written as when they are not the words themselves."""
 
 
-class Live:
-    """The kernel's names, and the workspace that captures are written to."""
+class CellCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A ``%%mlprod preprocess`` cell that ran: its text, and the function of the notebook that it defined."""
 
-    def __init__(self, names: Mapping[str, Any], workspace: Workspace) -> None:
+    name: str
+    text: str
+    function: Callable[[Any], Any]
+
+
+class Live:
+    """The kernel's names, the workspace that captures are written to, and by option the cells whose text travels."""
+
+    def __init__(self, names: Mapping[str, Any], workspace: Workspace, *, cells: Mapping[str, CellCode] = MappingProxyType({})) -> None:
         self.names = names
         self.workspace = workspace
+        self.cells = cells
         self.folder = workspace.scratch / "live"
         self.functions: dict[str, Callable[[Any], Any]] = {}
 
     def capture(self, verb: str, values: dict[str, Any]) -> None:
-        """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others."""
-        kinds = {option.name: option.live for option in call.options_of(REQUESTS[verb]) if option.live and values.get(option.name)}
+        """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others.
+
+        A function that is not given is that of the latest cell kept for it; an option that is given as empty text is none.
+        """
+        options = call.options_of(REQUESTS[verb])
+        for option in options:
+            if option.live == "code" and option.name in self.cells and option.name not in values:
+                values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
+        kinds = {option.name: option.live for option in options if option.live and values.get(option.name)}
         for name, live in sorted(kinds.items(), key=lambda item: (item[1] == "model", item[1] == "columns")):
             word = str(values[name])
-            if not names_file(word):
+            if live == "code":
+                values[name] = self._code(word, name, values)
+            elif not names_file(word):
                 values[name] = self._captured(word, live, values)
 
     def _captured(self, word: str, live: str, values: Mapping[str, Any]) -> str:
         match live:
             case "array":
                 return self._array(word)
-            case "code":
-                return self._code(word)
             case "columns":
                 return self._columns(word, values)
             case "labels":
@@ -82,7 +102,7 @@ class Live:
 
     def _written(self, raw: Raw) -> str:
         """A batch as a file named by its content, written once."""
-        suffix = ".npz" if isinstance(raw, Mapping) else ".npy"
+        suffix = ".npz" if isinstance(raw, Mapping) or raw.dtype.kind in "OTU" else ".npy"
         path = self.folder / f"{raw_digest(raw).removeprefix('sha256:')[:24]}{suffix}"
         if not path.exists():
             self.workspace.data.write(raw, path)
@@ -105,14 +125,39 @@ class Live:
             arrays.update({str(k): v for k, v in found.items()} if isinstance(found, Mapping) else {part: np.asarray(found)})
         return self._written(arrays)
 
-    def _code(self, word: str) -> str:
+    def _code(self, word: str, option: str, values: dict[str, Any]) -> str:
+        """A function as a file, its assets beside it and among the values; a cell's function as the text of the cell."""
         file, _, name = word.rpartition(":")
-        if names_file(file) and name.isidentifier():
+        if word in self.functions or (names_file(file) and name.isidentifier()):
             return word
         function = self.value(word)
-        path = f"{self._text_file(standalone(function), '.py')}:{function.__name__}"
-        self.functions[path] = function
-        return path
+        cell = next((cell for cell in self.cells.values() if cell.function is function), None)
+        if cell is not None:
+            return self._kept_cell(option, cell, values)
+        return self._code_file(carry(function, name=word, code=CODES[option]), function, values)
+
+    def _kept_cell(self, option: str, cell: CellCode, values: dict[str, Any]) -> str:
+        carried = carry_cell(cell.text, cell.name, self.names, code=CODES[option])
+        return self._code_file(carried, cell.function, values)
+
+    def _code_file(self, carried: Carried, function: Callable[[Any], Any], values: dict[str, Any]) -> str:
+        """``FILE.py:FUNCTION`` in a folder named by its content; files that the functions share are named once."""
+        content = b"".join([carried.text.encode(), *(name.encode() + data for name, data in sorted(carried.assets.items()))])
+        folder = self.folder / hashlib.sha256(content).hexdigest()[:24]
+        path = folder / f"{carried.name}.py"
+        given = values.get("assets", [])
+        assets = [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else list(given)
+        for name, data in {path.name: carried.text.encode(), **carried.assets}.items():
+            if not (folder / name).exists():
+                self.workspace.write_bytes(folder / name, data)
+            shared = any(Path(other).name == name and names_file(other) and Path(other).read_bytes() == data for other in assets)
+            if name != path.name and not shared:
+                assets.append(str(folder / name))
+        if assets:
+            values["assets"] = assets
+        spec = f"{path}:{carried.name}"
+        self.functions[spec] = function
+        return spec
 
     def _labels(self, word: str) -> str:
         """The comma-separated words themselves, unless they are a variable or an expression of the notebook."""

@@ -1,5 +1,7 @@
 """``%mlprod``: the verbs in a notebook. A live object is captured to a file, then the very same request runs as on the command line.
 
+``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read.
+
 Loading this extension imports nothing heavy; IPython's own `UsageError` (never a subclass, which would print a trace) carries a refusal.
 """
 
@@ -8,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope
 
-from jupyter_mlprod.core.errors import MlprodError
+from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.requests import Request
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.fronts.words import split_words
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_mlprod.core.record import Record
+    from jupyter_mlprod.fronts.live import CellCode
     from jupyter_mlprod.workspace import Workspace
 
 PREFIX = "%mlprod"
@@ -34,6 +37,7 @@ class MlprodMagics(Magics):
     def __init__(self, shell: "InteractiveShell") -> None:
         super().__init__(shell)
         self.opened: Workspace | None = None
+        self.cells: dict[str, CellCode] = {}
 
     @needs_local_scope
     @line_magic
@@ -45,6 +49,38 @@ class MlprodMagics(Magics):
                 return self._run(line, {**self.shell.user_ns, **(local_ns or {})})
         except MlprodError as error:
             raise UsageError(one_line(error)) from None
+
+    @cell_magic("mlprod")  # type: ignore[arg-type]  # IPython types the bare decorator alone
+    def mlprod_cell(self, line: str, cell: str) -> None:
+        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged."""
+        try:
+            self._keep_cell(split_words(line), cell)
+        except MlprodError as error:
+            raise UsageError(one_line(error)) from None
+
+    def _keep_cell(self, words: list[str], cell: str) -> None:
+        """What the cell cannot take along is told before it runs."""
+        from jupyter_mlprod.core.source import carry_cell, check_imports
+        from jupyter_mlprod.core.written import defined_in, last_function
+        from jupyter_mlprod.fronts.live import CODES, CellCode
+
+        assert self.shell is not None
+        if not words or words[0] not in CODES or len(words) > 2:
+            raise MlprodError(Code.BAD_REQUEST, f"%%{call.PROGRAM} takes {' or '.join(CODES)}, and the name of a function of the cell")
+        option, code = words[0], CODES[words[0]]
+        check_imports(cell, "the cell", code=code)
+        name = words[1] if len(words) == 2 else last_function(cell)
+        if not name or name not in defined_in(cell):
+            raise MlprodError(
+                code, f"the cell defines no function{f' {name!r}' if name else ''}", hint="write it as 'def prepare(batch): …'"
+            )
+        carry_cell(cell, name, self.shell.user_ns, code=code)
+        if not self.shell.run_cell(cell, store_history=False).success:  # type: ignore[no-untyped-call]
+            raise MlprodError(code, "the cell did not run to its end, so it is not kept")
+        function = self.shell.user_ns[name]
+        if not callable(function):
+            raise MlprodError(code, f"{name!r} is a {type(function).__name__}", hint="write it as 'def prepare(batch): …'")
+        self.cells[option] = CellCode(name=name, text=cell, function=function)
 
     def _run(self, line: str, names: dict[str, Any]) -> "Record | None":
         words = split_words(line)
@@ -63,7 +99,7 @@ class MlprodMagics(Magics):
         from jupyter_mlprod.fronts.live import Live
 
         workspace = self.workspace()
-        live = Live(names, workspace)
+        live = Live(names, workspace, cells=self.cells)
         request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
         record = workspace.run(request)
         self._stop_on_verdict(record, request, workspace)

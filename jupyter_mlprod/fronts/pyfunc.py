@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.workspace import open_runtime, raw_of
+from jupyter_mlprod.workspace import open_model
 
 
 class BundleModel:
     """What MLflow calls a python_function model."""
 
     def __init__(self, folder: Path) -> None:
-        self.runtime = open_runtime(folder)
+        self.model = open_model(folder)
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> dict[str, Array]:  # noqa: ARG002  MLflow's signature
-        """Raw rows (array, DataFrame or mapping) to ``label``, ``confidence`` and the outputs, each (batch, ...)."""
-        return self.runtime.answer(raw_of(model_input))
+        """Raw rows (array, DataFrame, mapping or list of texts) to ``label``, ``confidence`` and the outputs, each (batch, ...)."""
+        return self.model.answer(model_input)
 
 
 def _load_pyfunc(path: str) -> BundleModel:

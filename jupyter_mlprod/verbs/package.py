@@ -24,6 +24,7 @@ from jupyter_mlprod.core.dossier import read_words
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
+from jupyter_mlprod.core.lock import attach_lock
 from jupyter_mlprod.core.manifest import path_fault
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.personal import at_rest
@@ -131,6 +132,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         _stage(bundle, parts, ports, folder=folder, staging=staging)
         kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference)
         name = digest(kept)
+        attach_lock(ports.bundles.path(name), ports)
         attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
         return kept
     finally:
@@ -175,6 +177,7 @@ def _prove_and_keep(
     _demand_parity(parity, ports, what="the bundle answers differently from the model")
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
+    _demand_replay(bundle, ports, staging=staging)
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
@@ -206,6 +209,17 @@ def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
     found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
     hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
     raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
+
+
+def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
+    """Code of a notebook may lean on what only its kernel has, so it must answer the golden samples in a process that never saw it."""
+    fault = ports.runtimes.replay(staging, bundle) if bundle.has_code else ""
+    if fault:
+        raise MlprodError(
+            Code.PREPROCESS,
+            f"a fresh process that never saw the notebook does not answer alike: {fault}",
+            hint="leave nothing to the kernel, to its folder, to its environment or to hash() of strings",
+        )
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -285,8 +299,8 @@ def _function(spec: str, code: Code) -> tuple[Function, Callable[[Any], Any] | N
     if not colon or not name.isidentifier() or not names_file(file):
         raise MlprodError(code, f"{spec!r} is no {code.label}ing function", hint="write FILE.py:FUNCTION, or a function of the notebook")
     text = _read_text(file)
-    check_imports(text, name)
-    return Function(name=name, text=text), load_function(Path(file), name)
+    check_imports(text, name, code=code)
+    return Function(name=name, text=text), load_function(Path(file), name, code=code)
 
 
 def _assets(files: tuple[str, ...]) -> tuple[Path, ...]:

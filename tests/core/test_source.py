@@ -12,9 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
+import tokenizers.models
+import tokenizers.pre_tokenizers
+import tokenizers.trainers
+import transformers
+from sklearn import preprocessing
 
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.source import load_function, standalone
+from jupyter_mlprod.core.source import carry, carry_cell, load_function
 
 BATCH = np.array([[1.0, 2.0], [3.0, 5.0]])
 _cells = itertools.count()
@@ -32,23 +38,26 @@ def cell(source: str, *, module: str = "__main__", **names: Any) -> dict[str, An
 
 def carried(namespace: dict[str, Any]) -> Callable[..., Any]:
     """The function ``prepare`` after its text went through an empty namespace."""
-    text = standalone(namespace["prepare"])
-    assert text == standalone(namespace["prepare"])
-    compile(text, "<text>", "exec")
-    return loaded(text)
+    found = carry(namespace["prepare"], name="prepare")
+    assert found == carry(namespace["prepare"], name="prepare")
+    compile(found.text, "<text>", "exec")
+    return loaded(found.text, found.assets)
 
 
-def loaded(text: str) -> Callable[..., Any]:
-    """The function ``prepare`` of a text, by way of a file."""
+def loaded(text: str, assets: dict[str, bytes] | None = None, *, name: str = "prepare") -> Callable[..., Any]:
+    """A function of a text, by way of a file with its assets beside it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prepare.py"
         file.write_text(text, "utf-8")
-        return load_function(file, "prepare")
+        for asset, content in (assets or {}).items():
+            (Path(folder) / asset).write_bytes(content)
+        return load_function(file, name)
 
 
 def refused(namespace: dict[str, Any]) -> str:
     with pytest.raises(MlprodError) as caught:
-        standalone(namespace["prepare"])
+        carry(namespace["prepare"], name="prepare")
+    assert "\n" not in caught.value.message
     assert caught.value.code is Code.PREPROCESS
     assert caught.value.hint
     return caught.value.message
@@ -85,6 +94,31 @@ ANSWER_ALIKE = {
     "a function inside": "scale = 3\ndef prepare(x):\n    def inner(scale): return x * scale\n    return inner(2) + scale",
     "a class inside": "K = 2\ndef prepare(x):\n    class Box:\n        k = K\n    return x * Box.k",
     "a name of a builtin": "def sum(x): return x * 100\nmax = 3\ndef prepare(x): return sum(x) + max",
+    "closures": "def make(scale, mean):\n    def prepare(x): return (x - mean) / scale\n    return prepare\nprepare = make(2, [0.5, 1])",
+    "a closure over a function": "def twice(f):\n    def prepare(x): return f(f(x))\n    return prepare\ndef half(x): return x / 2\nprepare = twice(half)",
+    "a closure that calls itself": "def make(n):\n    def prepare(x, k=0): return x if k == n else prepare(x, k + 1) * 2\n    return prepare\nprepare = make(3)",
+    "a closure over lines": "def make(k):\n    def prepare(x):\n        text = '''a\n  b'''\n        return x * k * len(text)\n    return prepare\nprepare = make(3)",
+    "closures of one factory": "def by(k):\n    def scale(x): return x * k\n    return scale\nSTEPS = [by(2), by(5), by(7)]\ndef prepare(x): return STEPS[2](STEPS[1](STEPS[0](x)))",
+    "a wrapping decorator": "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def inner(x): return f(f(x))\n    return inner\n@twice\ndef prepare(x): return x * 3",
+    "a cache": "from functools import lru_cache\n@lru_cache(maxsize=9)\ndef power(n): return 2 ** n\ndef prepare(x): return x * power(3)",
+    "a class": "class Scale:\n    K = 2\n    def __init__(self, by): self.by = by\n    def half(self, x): return x / self.by\ndef prepare(x): return Scale(4).half(x)",
+    "a class of a class": "class A:\n    def f(self, x): return x + 1\nclass B(A):\n    def f(self, x): return super().f(x) * 2\ndef prepare(x): return B().f(x)",
+    "an instance": "import numpy as np\nclass Scale:\n    def __init__(self, by): self.by, self.seen = by, {'a': np.arange(3)}\n    def __call__(self, x): return x / self.by + self.seen['a'].sum()\nprepare = Scale(4)",
+    "an instance in an instance": "class In:\n    def __init__(self): self.k = 3\nclass Out:\n    def __init__(self): self.inner = In()\n    def __call__(self, x): return x * self.inner.k\nprepare = Out()",
+    "a data class": "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Scale:\n    by: float = 2\n    def __call__(self, x): return x / self.by\nprepare = Scale(5.0)",
+    "an enum": "import enum\nclass How(enum.Enum):\n    HALF = 2\n    def apply(self, x): return x / self.value\nHOW = How.HALF\ndef prepare(x): return HOW.apply(x)",
+    "a bound method": "class Scale:\n    def __init__(self, by): self.by = by\n    def half(self, x): return x / self.by\nprepare = Scale(4).half",
+    "a partial": "import functools\ndef scale(x, by, plus): return x / by + plus\nprepare = functools.partial(scale, by=3, plus=[1, 2])",
+    "a partial of a library": "import functools\nimport numpy as np\nprepare = functools.partial(np.clip, a_min=2, a_max=4)",
+    "functions in a list": "def half(x): return x / 2\ndef plus(x): return x + 1\nSTEPS = [half, plus, abs]\ndef prepare(x):\n    for step in STEPS: x = step(x)\n    return x",
+    "a pattern": "import re\nWORD = re.compile(r'\\w+', re.I)\ndef prepare(x): return x * len(WORD.findall('a bc d'))",
+    "a path that is no file": "from pathlib import Path\nP = Path('a/b.txt')\ndef prepare(x): return x * len(P.suffix)",
+    "a large array": "import numpy as np\nTABLE = np.linspace(0, 1, 30_000).astype('f4')\ndef prepare(x): return TABLE[x.astype(int)]",
+    "a large list": "IDS = [i * 0.1 for i in range(20_000)]\ndef prepare(x): return x * IDS[777]",
+    "a vocabulary": "VOCAB = {f'w{i}\\ud800': i for i in range(20_000)}\ndef prepare(x): return x * VOCAB['w7\\ud800']",
+    "a vocabulary by number": "WORDS = {i: f'w{i}' for i in range(20_000)}\ndef prepare(x): return x * len(WORDS[12345])",
+    "large sets and tuples": "SEEN, ALL = frozenset(range(20_000)), tuple(map(str, range(20_000)))\ndef prepare(x): return x * (777 in SEEN) * len(ALL[5000])",
+    "much in nested lists": "GRID = [[i] * 200 for i in range(200)]\ndef prepare(x): return x * GRID[7][9]",
     "a lambda inside": "K = 2\ndef prepare(x): return (lambda y, k=K: y * k)(x)",
 }  # fmt: skip
 
@@ -96,12 +130,12 @@ def test_what_is_carried_answers_alike(source: str) -> None:
 
 
 def test_only_what_is_used_is_carried() -> None:
-    text = standalone(cell("import os\nimport sys\nUNUSED = 1\ndef other(): return os\ndef prepare(x): return x")["prepare"])
+    text = carry(cell("import os\nimport sys\nUNUSED = 1\ndef other(): return os\ndef prepare(x): return x")["prepare"]).text
     assert text == "def prepare(x): return x\n"
 
 
 def test_a_submodule_is_imported_where_its_parent_would_not_bring_it() -> None:
-    text = standalone(cell("import xml.etree.ElementTree\ndef prepare(x): return xml.etree.ElementTree.fromstring(x)")["prepare"])
+    text = carry(cell("import xml.etree.ElementTree\ndef prepare(x): return xml.etree.ElementTree.fromstring(x)")["prepare"]).text
     assert "import xml.etree.ElementTree\n" in text
 
 
@@ -128,9 +162,154 @@ def test_an_undefined_name_is_refused_by_name(name: str) -> None:
     assert f"'{name.split('.')[0].strip('()')}', which is not defined" in refused(cell(f"def prepare(x): return x * {name}"))
 
 
-def test_a_closure_is_refused_with_the_names_it_closes_over() -> None:
-    source = "def make(scale):\n    def prepare(x): return x * scale\n    return prepare\nprepare = make(2)"
-    assert "closes over scale" in refused(cell(source))
+MAKE = "def make(held):\n    def prepare(x): return x * held\n    return prepare\n"
+
+
+@pytest.mark.parametrize("value", ["object()", "open", "__import__('threading').Lock()", "(i for i in [1])"])
+def test_a_closure_over_state_that_cannot_be_written_down_is_refused_by_name(value: str) -> None:
+    found = cell(f"{MAKE}prepare = make({value})")
+    if value == "open":
+        assert callable(carried(found))
+    else:
+        assert refused(found).startswith("prepare closes over 'held', a ")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("class C:\n    def __call__(self, x): return x\nprepare = C()\nprepare.lock = __import__('threading').Lock()", "'prepare.lock', a lock"),
+        ("class C:\n    def __call__(self, x): return x\nprepare = C()\nprepare.me = prepare", "'prepare.me', which holds itself"),
+        ("class C(dict):\n    def __call__(self, x): return x\nprepare = C()", "'prepare', a C that cannot"),
+        ("class C:\n    __slots__ = ('k',)\n    def __call__(self, x): return x\nprepare = C()", "'prepare', a C that cannot"),
+        ("def f(k):\n    class C:\n        def __call__(self, x): return x * k\n    return C()\nprepare = f(2)", "class C closes over k"),
+        ("class C:\n    def __call__(self, x): return x * SCALE\nprepare = C()", "C uses 'SCALE', which is not defined"),
+        ("def twice(f):\n    def inner(x): return f(f(x))\n    return inner\n@twice\ndef prepare(x): return x", "inner wraps prepare"),
+        ("import functools\ndef wrap(f):\n    @functools.wraps(f)\n    def g(x): return f(x) + 1\n    return g\ndef prepare(x): return x\nprepare = wrap(prepare)", "wrapped after its definition"),
+        ("def prepare(x): return get_ipython()", "'get_ipython', which only a notebook has"),
+        ("def prepare(x): return display(x)", "'display', which only a notebook has"),
+        ("from pathlib import Path\nDATA = Path('/')\ndef prepare(x): return (DATA / 'x').read_text()", "'DATA', which is a folder"),
+        ("import json as j\njson = 3\nV = {str(i): i for i in range(20_000)}\ndef prepare(x): return json * V['3']", "'json' names a module and something else"),
+        ("LOOP = []\nLOOP.append(LOOP)\ndef prepare(x): return LOOP", "'LOOP', a list that cannot"),
+        ("BIG = {(i, i): i for i in range(9_000)}\ndef prepare(x): return BIG", "'BIG', a dict that cannot"),
+    ],
+)  # fmt: skip
+def test_what_would_be_lost_is_refused_by_name(source: str, says: str) -> None:
+    assert says in refused(cell(source))
+
+
+def test_files_that_constants_name_lie_beside_the_code(tmp_path: Path) -> None:
+    for folder, words in (("a", "one two"), ("b", "three")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "words.txt").write_text(words)
+    source = """
+        from pathlib import Path
+        FIRST, SECOND, SEPARATOR = Path(HERE) / "a" / "words.txt", str(Path(HERE) / "b" / "words.txt"), " "
+        WORDS = Path(FIRST).read_text()
+        def prepare(x):
+            with open(SECOND) as file:
+                return [FIRST.read_text().split(SEPARATOR), file.read()]
+        """
+    found = carry(cell(source, HERE=str(tmp_path))["prepare"])
+    assert found.assets == {"words.txt": b"one two", "words_2.txt": b"three"}
+    assert str(tmp_path) not in found.text
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name, content in {**found.assets, "prepare.py": found.text.encode()}.items():
+        (moved / name).write_bytes(content)
+    (tmp_path / "a" / "words.txt").unlink()
+    assert load_function(moved / "prepare.py", "prepare")(0) == [["one", "two"], "three"]
+
+
+def test_a_string_that_no_reader_takes_stays_a_string_though_a_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").write_text("secret")
+    assert carry(cell("KEY = 'a'\ndef prepare(x): return x[KEY]")["prepare"]).assets == {}
+
+
+def tokenizer() -> Any:
+    """A tiny tokenizer that cuts and pads to six."""
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = ["[PAD]", "[UNK]"]
+    made.train_from_iterator(["a b c", "b c d"], tokenizers.trainers.WordLevelTrainer(special_tokens=special, show_progress=False))
+    made.enable_truncation(6)
+    made.enable_padding(length=6)
+    return made
+
+
+def test_a_tokenizer_is_carried_with_its_truncation_and_padding() -> None:
+    namespace = cell("def prepare(texts): return [e.ids for e in tokens.encode_batch(texts)]", tokens=tokenizer())
+    found = carry(namespace["prepare"])
+    assert list(found.assets) == ["tokens.tokenizer.json"]
+    texts = ["a b c d a b c d", "", "zebra a"]
+    assert loaded(found.text, found.assets)(texts) == namespace["prepare"](texts)
+    assert found == carry(cell("def prepare(texts): return [e.ids for e in tokens.encode_batch(texts)]", tokens=tokenizer())["prepare"])
+
+
+def test_a_tokenizer_of_transformers_is_refused_with_the_way_out() -> None:
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer(), pad_token="[PAD]")  # type: ignore[no-untyped-call]
+    with pytest.raises(MlprodError) as caught:
+        carry(cell("def prepare(texts): return fast(texts)['input_ids']", fast=fast)["prepare"])
+    assert "uses 'fast', a " in caught.value.message
+    assert ".backend_tokenizer" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.int64])
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        preprocessing.StandardScaler(), preprocessing.StandardScaler(with_mean=False), preprocessing.StandardScaler(with_std=False),
+        preprocessing.MinMaxScaler((-1, 2)), preprocessing.MinMaxScaler(clip=True), preprocessing.MaxAbsScaler(),
+        preprocessing.RobustScaler(), preprocessing.RobustScaler(with_centering=False, with_scaling=False),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_scaler_answers_alike_without_scikit_learn(scaler: Any, kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    scaler.fit(rng.normal(50, 20, size=(200, 3)))
+    source = "def prepare(x): return scaler.transform(x)\ndef back(x): return scaler.inverse_transform(x)"
+    namespace = cell(source, scaler=scaler)
+    found = carry(namespace["prepare"])
+    assert "sklearn" not in found.text.replace("scikit-learn", "")
+    rows = rng.normal(40, 60, size=(50, 3)).astype(kind)
+    before = rows.copy()
+    np.testing.assert_array_equal(loaded(found.text, found.assets)(rows), namespace["prepare"](rows), strict=True)
+    np.testing.assert_array_equal(rows, before)
+    found = carry(namespace["back"])
+    np.testing.assert_allclose(loaded(found.text, found.assets, name="back")(rows), namespace["back"](rows), rtol=1e-5, atol=1e-4)
+
+
+def test_a_scaler_that_was_not_fitted_is_refused_by_name() -> None:
+    assert "'scaler' is a MinMaxScaler that has not been fitted" in refused(
+        cell("def prepare(x): return scaler.transform(x)", scaler=preprocessing.MinMaxScaler())
+    )
+
+
+CELL = "import numpy as np\nK = 2\n\n\ndef helper(x): return x * K\n\n\ndef prepare(x):\n    return helper(np.asarray(x)) + SHIFT\n"
+
+
+def test_a_cell_travels_as_it_stands_behind_what_it_takes_from_the_notebook() -> None:
+    found = carry_cell(CELL, "prepare", {"SHIFT": 3, "UNUSED": object()})
+    assert found.text == f"SHIFT = 3\n\n\n{CELL}"
+    assert loaded(found.text)(1) == 5
+    own = CELL.replace("K = 2", "K = SHIFT = 2")
+    assert carry_cell(own, "prepare", {}).text == own
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CELL, "the cell uses 'SHIFT', which it does not define"),
+        ("def prepare(x): return a(x) + b(x) + display(x)", "the cell uses 'a', 'b', 'display', which it does not define"),
+        ("%time x = 1\ndef prepare(x): return x", "does not parse"),
+        ("def prepare(x):\n    import torch\n    return x", "imports torch"),
+        ("def prepare(x): return net(x)", "the cell uses 'net', a object that cannot be written down"),
+    ],
+)
+def test_a_cell_that_cannot_stand_alone_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(MlprodError) as caught:
+        carry_cell(text, "prepare", {"net": object(), "display": print})
+    assert says in caught.value.message
 
 
 @pytest.mark.parametrize("source", ["prepare = lambda x: x", "norm = lambda x: x\ndef prepare(x): return norm(x)"])
@@ -138,7 +317,7 @@ def test_a_lambda_is_refused(source: str) -> None:
     assert "<lambda> is not a plain function" in refused(cell(source))
 
 
-@pytest.mark.parametrize("value", ["len", "3", "type('C', (), {'__call__': len})()", "__import__('functools').partial(print)"])
+@pytest.mark.parametrize("value", ["len", "3", "int", "[len]"])
 def test_what_is_no_function_is_refused(value: str) -> None:
     assert "is not a plain function" in refused(cell(f"prepare = {value}"))
 
@@ -175,15 +354,12 @@ def test_torch_is_refused_however_it_comes(source: str, monkeypatch: pytest.Monk
         "object()",
         "[1, object()]",
         "{'a': object()}",
-        "type('Model', (), {})",
         "range(3)",
         "__import__('collections').defaultdict(int)",
         "__import__('collections').namedtuple('P', 'x')(1)",
-        "__import__('enum').IntEnum('E', 'a').a",
         "__import__('random').randint",
-        "__import__('re').compile('a')",
-        "list(range(20_000))",
-        "__import__('numpy').zeros(20_000)",
+        "[(i, b'') for i in range(20_000)]",
+        "__import__('numpy').zeros(20_000, complex)",
         "__import__('numpy').array([object()])",
         "__import__('numpy').longdouble(1)",
         "__import__('numpy').ma.array([1], mask=[True])",
@@ -198,6 +374,11 @@ def test_a_live_object_is_refused_by_name_and_its_value_is_not_told(value: str) 
 def test_two_functions_of_one_name_are_refused() -> None:
     source = "def half(x): return x / 2\nold = half\ndef half(x): return old(x) + 1\ndef prepare(x): return half(x)"
     assert "two functions are named 'half'" in refused(cell(source))
+
+
+@pytest.mark.parametrize("value", ["type('Model', (), {})", "__import__('enum').IntEnum('Model', 'a').a"])
+def test_a_class_without_source_is_refused(value: str) -> None:
+    assert "the source of class Model cannot be found" in refused(cell(f"thing = {value}\ndef prepare(x): return thing"))
 
 
 def test_a_function_without_source_is_refused() -> None:

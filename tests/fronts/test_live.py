@@ -255,7 +255,7 @@ def scale(batch: Any) -> Any:
     return batch / 2.0
 
 
-def closing(over: float) -> Callable[[Any], Any]:
+def closing(over: Any) -> Callable[[Any], Any]:
     def prepare(batch: Any) -> Any:
         return batch / over
 
@@ -278,14 +278,14 @@ def test_a_function_in_a_file_stays_there(live: Live) -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("inner", "prepare closes over over"),
+        ("inner", "prepare closes over 'over', a object that cannot be written down"),
         ("lambda batch: batch", "is not a plain function"),
-        ("k", "int is not a plain function"),
+        ("k", "k is not a plain function"),
         ("prep.py:nope", "neither a file nor an expression"),
     ],
 )
 def test_what_cannot_be_carried_is_refused(word: str, says: str, live: Live) -> None:
-    live.names = {**live.names, "inner": closing(2.0)}
+    live.names = {**live.names, "inner": closing(object())}
     assert says in refused(live, "package", **PACKAGE, preprocess=word)
 
 

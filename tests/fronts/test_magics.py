@@ -43,7 +43,15 @@ def test_loading_twice_is_loading_once_and_unloading_leaves_nothing(shell: Inter
     bare = parts_of(shell)
     shell.run_line_magic("load_ext", "jupyter_mlprod")
     loaded = parts_of(shell)
-    assert {key for key in bare if bare[key] != loaded[key]} == {"line", "registry", "configurables", "matchers", "tokens", "deferred"}
+    assert {key for key in bare if bare[key] != loaded[key]} == {
+        "line",
+        "cell",
+        "registry",
+        "configurables",
+        "matchers",
+        "tokens",
+        "deferred",
+    }
     shell.run_line_magic("load_ext", "jupyter_mlprod")
     jupyter_mlprod.load_ipython_extension(shell)
     assert parts_of(shell) == loaded

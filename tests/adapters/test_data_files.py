@@ -1,0 +1,77 @@
+"""Texts at rest: what is written is read back, in little room, and a file whose texts do not fit together is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jupyter_mlprod.adapters.data_files import DataFiles
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import ENDS, NULL, UTF8, object_array, raw_digest
+
+FILES = DataFiles()
+LONG = ["", "b", "ü🙂 ", "half \ud800", "end\0", "x" * 1_000_000, *["y"] * 500]
+
+
+@pytest.mark.parametrize("texts", [LONG, ["a", None, "", None], ["a"], [None, None]])
+def test_texts_without_a_name_come_back_as_they_were(texts: list[Any], tmp_path: Path) -> None:
+    given = FILES.from_live(texts) if any(texts) else object_array(texts)
+    path = FILES.write(given, tmp_path / "texts.npz")
+    found = FILES.read(str(path))
+    assert isinstance(found, np.ndarray)
+    assert found.tolist() == texts
+    assert raw_digest(found) == raw_digest(object_array(texts))
+    assert path.stat().st_size < 1_100_000
+
+
+def test_a_column_with_one_very_long_text_takes_little_room(tmp_path: Path) -> None:
+    table = {"text": object_array([*LONG, None]), "n": np.arange(len(LONG) + 1)}
+    path = FILES.write(table, tmp_path / "table.npz")
+    found = FILES.read(str(path))
+    assert isinstance(found, dict)
+    assert found["text"].tolist() == [*LONG, None]
+    assert path.stat().st_size < 1_100_000
+
+
+def test_short_strings_are_stored_as_numpy_has_them(tmp_path: Path) -> None:
+    path = FILES.write({"a": object_array(["x", None]), "b": np.array(["yy", "z"])}, tmp_path / "table.npz")
+    with np.load(path) as archive:
+        assert archive.files == ["a", f"{NULL}a", "b"]
+        assert archive["b"].dtype == "<U2"
+
+
+def test_equal_texts_have_equal_digests_however_they_are_held() -> None:
+    digests = {raw_digest(array) for array in (np.array(["a", "bc"]), object_array(["a", "bc"]), FILES.from_live(["a", "bc"]))}
+    assert len(digests) == 1
+
+
+DATA = np.frombuffer(b"abc", np.uint8)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {UTF8: DATA},
+        {UTF8: DATA, ENDS: np.array([2, 1, 3])},
+        {UTF8: DATA, ENDS: np.array([1, 2])},
+        {UTF8: DATA, ENDS: np.array([-1, 3])},
+        {UTF8: DATA, ENDS: np.array([1, 4])},
+        {UTF8: DATA, ENDS: np.array([[3]])},
+        {UTF8: DATA.astype(float), ENDS: np.array([3])},
+        {UTF8: np.frombuffer(b"\xff\xfe\xfd", np.uint8), ENDS: np.array([3])},
+        {UTF8: DATA, ENDS: np.array([1, 3]), NULL: np.array([True])},
+        {UTF8: DATA, ENDS: np.array(["3"])},
+    ],
+)
+def test_texts_that_do_not_fit_together_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "texts.npz", **arrays)
+    with pytest.raises(MlprodError) as refused:
+        FILES.read(str(tmp_path / "texts.npz"))
+    assert refused.value.code is Code.BAD_DATA
+
+
+@pytest.mark.parametrize("values", [["a", 1], ["a", ["b"]], ("a", b"b"), ["a", 1.5, None]])
+def test_strings_are_not_mixed_with_anything_else(values: Any) -> None:
+    with pytest.raises(MlprodError, match="row 1 is no string"):
+        FILES.from_live(values)
