@@ -17,6 +17,7 @@ from jupyter_mlprod.core.bundle import (
     CARD_HTML,
     CARD_WORDS,
     GOLDEN_INPUTS,
+    LOCK,
     MANIFEST,
     ORIGIN,
     SBOM,
@@ -149,6 +150,19 @@ def test_an_older_bundle_is_not_covered_and_signing_mends_it(desk: Desk, old: st
     assert measure_of(evidence, "attached_faults").value == 0
     assert failed(desk) == []
     assert (folder / CARD).is_file()
+
+
+@pytest.mark.parametrize("path", [ORIGIN, CARD_WORDS, LOCK])
+def test_an_attached_file_that_leads_elsewhere_is_never_read(desk: Desk, path: str) -> None:
+    linked = desk.bundle_folder(desk.champion()) / path
+    linked.unlink(missing_ok=True)
+    linked.symlink_to("/dev/zero")
+    assert failed(desk) == ["attached_faults"]
+    assert desk.run(List(), Listing).total == 2
+    before = (linked.parent / "attached.dsse.json").read_bytes()
+    refusal = desk.refused(Sign(subject="tiny"))
+    assert (refusal.code, refusal.hint) == (Code.BUNDLE_BROKEN, "remove it")
+    assert (linked.parent / "attached.dsse.json").read_bytes() == before
 
 
 def test_list_says_that_nobody_vouches_for_who_packaged_it(desk: Desk) -> None:
