@@ -253,7 +253,10 @@ def _manifest(folder: Path) -> tuple[Bundle | None, list[str]]:
 
 
 def _origin(folder: Path) -> Origin:
+    path = folder / ORIGIN
     try:
-        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError):
-        return Origin(created_at="", actor="unknown", python="", platform="")
+        if path.is_file() and not path.is_symlink():
+            return msgspec.json.decode(path.read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError, RecursionError):
+        pass
+    return Origin(created_at="", actor="unknown", python="", platform="")

@@ -11,7 +11,7 @@ from pathlib import Path
 from jupyter_mlprod.core import card_html, card_markdown
 from jupyter_mlprod.core.bundle import ATTACHED_SIGNATURE, CARD, CARD_HTML, CARD_WORDS, SBOM, SIGNATURE
 from jupyter_mlprod.core.card import card_of
-from jupyter_mlprod.core.dossier import gather, read_words
+from jupyter_mlprod.core.dossier import Dossier, gather
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.provenance import provenance
@@ -35,12 +35,11 @@ def attach(found: Found, ports: Ports, *, words: str = "") -> None:
     ------
     MlprodError : ``bad-request`` for words that are none, ``disk``.
     """
-    read_words(words)
+    dossier = gather(found, ports, words=words)
+    documents, first = _documents(dossier), _first(found, dossier, ports)
     _open(found.folder)
-    if words:
-        ports.write_text(found.folder / CARD_WORDS, words)
-    _write(_documents(found, ports), found.folder, ports)
-    ports.signer.sign(found.folder / SIGNATURE, _first(found, ports))
+    _write(documents | ({CARD_WORDS: words} if words else {}), found.folder, ports)
+    ports.signer.sign(found.folder / SIGNATURE, first)
     _cover(found, ports)
 
 
@@ -54,7 +53,7 @@ def renew(found: Found, ports: Ports) -> None:
         what = f"attached/ of {found.bundle.name} is left as it is: {faults[0]}" + (f", and {len(faults) - 1} more" if faults[1:] else "")
         ports.tell(f"{what}; mlprod verify tells more, mlprod sign covers it")
         return
-    documents = _documents(found, ports)
+    documents = _documents(gather(found, ports))
     if all((found.folder / path).is_file() and (found.folder / path).read_bytes() == text.encode() for path, text in documents.items()):
         return
     _open(found.folder)
@@ -78,9 +77,8 @@ def _open(folder: Path) -> None:
         raise MlprodError(Code.DISK, what, hint="free space or rights, then again") from error
 
 
-def _documents(found: Found, ports: Ports) -> dict[str, str]:
+def _documents(dossier: Dossier) -> dict[str, str]:
     """SBOM and card by path; the same records give the same texts."""
-    dossier = gather(found, ports)
     card = card_of(dossier)
     return {SBOM: sbom_text(dossier), CARD: card_markdown.markdown(card), CARD_HTML: card_html.page(card)}
 
@@ -90,13 +88,13 @@ def _write(documents: Mapping[str, str], folder: Path, ports: Ports) -> None:
         ports.write_text(folder / path, text)
 
 
-def _first(found: Found, ports: Ports) -> bytes:
+def _first(found: Found, dossier: Dossier, ports: Ports) -> bytes:
     """The first statement: that which others have signed already, or a new one."""
     name, own = found.bundle.name, ports.signer.key().id
     held = ports.signer.signed(found.folder / SIGNATURE)
     if any(one.key != own for one in held.by) and not bundle_fault(held.statement, name, found.digest):
         return held.statement
-    return bundle_statement(name, found.digest, provenance(gather(found, ports)))
+    return bundle_statement(name, found.digest, provenance(dossier))
 
 
 def _cover(found: Found, ports: Ports) -> None:

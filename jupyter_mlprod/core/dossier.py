@@ -89,8 +89,17 @@ def read_words(text: str) -> Words:
     return decode_toml(text, Words, name="card", code=Code.BAD_REQUEST)
 
 
-def gather(found: Found, ports: Ports) -> Dossier:
-    """Collect what there is. Nothing is measured."""
+def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
+    """Collect what there is. Nothing is measured.
+
+    Parameters
+    ----------
+    words : TOML of what a person says now; empty for what was said before
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` for words that are none, ``bundle-broken`` for an attached file that cannot be read.
+    """
     newest: dict[Kind, Evidence] = {}
     for record in sorted(ports.records.about(Evidence, found.digest), key=lambda record: (record.taken_at, digest(record))):
         if record.kind in TOLD:
@@ -105,7 +114,7 @@ def gather(found: Found, ports: Ports) -> Dossier:
         bundle=found.bundle,
         digest=found.digest,
         origin=origin,
-        words=read_words(_text(found.folder / CARD_WORDS)),
+        words=read_words(words or _text(found.folder / CARD_WORDS)),
         requirements=_pins(_text(found.folder / REQUIREMENTS)),
         locked=_locked(_text(found.folder / LOCK)),
         snapshot_rows=_rows(found.folder / SNAPSHOT) if found.bundle.holds(SNAPSHOT) else None,
@@ -119,8 +128,8 @@ def gather(found: Found, ports: Ports) -> Dossier:
 def read_origin(folder: Path) -> Origin | None:
     """Who made the bundle, or None when that cannot be read."""
     try:
-        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_text(folder / ORIGIN), type=Origin)
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -146,10 +155,12 @@ def _latest(origin: Origin | None, times: list[datetime.datetime]) -> str:
 
 def _text(path: Path) -> str:
     """A file's text; nothing for a file that is not there."""
+    if not path.exists() and not path.is_symlink():
+        return ""
+    if path.is_symlink() or not path.is_file():
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{path} is no regular file", hint="remove it")
     try:
         return path.read_text("utf-8")
-    except FileNotFoundError:
-        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{path} cannot be read: {error}") from None
 

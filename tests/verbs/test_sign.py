@@ -17,6 +17,7 @@ from jupyter_mlprod.core.bundle import (
     CARD_HTML,
     CARD_WORDS,
     GOLDEN_INPUTS,
+    LOCK,
     MANIFEST,
     ORIGIN,
     SBOM,
@@ -51,6 +52,17 @@ def said(path: Path) -> dict[str, Any]:
     """The signed statement of an envelope."""
     statement: dict[str, Any] = json.loads(base64.b64decode(json.loads(path.read_text())["payload"]))
     return statement
+
+
+@pytest.fixture
+def packed(bare_desk: Desk) -> Desk:
+    """A workspace with one bundle and no release."""
+    bare_desk.package(0.0)
+    return bare_desk
+
+
+def bundle_of(desk: Desk) -> Path:
+    return find_bundle("tiny", desk.workspace()).folder
 
 
 @pytest.fixture
@@ -103,8 +115,8 @@ def test_provenance_tells_what_was_recorded_and_leaves_out_what_was_not(bare_des
 
 
 @pytest.mark.parametrize("harm", ["origin", "card", "missing", "extra", "folder", "link", "hidden", "first"])
-def test_whatever_changes_in_attached_is_a_fault_and_the_code_stays_trusted(desk: Desk, harm: str) -> None:
-    folder = desk.bundle_folder(desk.champion())
+def test_whatever_changes_in_attached_is_a_fault_and_the_code_stays_trusted(packed: Desk, harm: str) -> None:
+    folder = bundle_of(packed)
     match harm:
         case "origin":
             (folder / ORIGIN).write_text((folder / ORIGIN).read_text().replace("tester", "nobody"))
@@ -124,31 +136,44 @@ def test_whatever_changes_in_attached_is_a_fault_and_the_code_stays_trusted(desk
         case "first":
             envelope = json.loads((folder / SIGNATURE).read_text())
             (folder / SIGNATURE).write_text(json.dumps(envelope))
-    assert failed(desk) == ["attached_faults"]
-    finding = findings(desk)["attached_faults"]
+    assert failed(packed) == ["attached_faults"]
+    finding = findings(packed)["attached_faults"]
     assert finding.measured is not None
     assert finding.measured.value == 1
-    assert desk.run(Predict(subject="tiny", data="x.npy"), Listing).total == 400
+    assert packed.run(Predict(subject="tiny", data="x.npy"), Listing).total == 400
 
 
 @pytest.mark.parametrize("old", ["no second statement", "no statement of today"])
-def test_an_older_bundle_is_not_covered_and_signing_mends_it(desk: Desk, old: str) -> None:
-    folder = desk.bundle_folder(desk.champion())
+def test_an_older_bundle_is_not_covered_and_signing_mends_it(packed: Desk, old: str) -> None:
+    folder = bundle_of(packed)
     (folder / ATTACHED_SIGNATURE).unlink()
     if old == "no statement of today":
         for path in (SBOM, CARD, CARD_HTML):
             (folder / path).unlink()
     present = len(list((folder / ATTACHED).iterdir()))
-    finding = findings(desk)["attached_faults"]
+    finding = findings(packed)["attached_faults"]
     assert finding.measured is not None
     assert (finding.measured.value, finding.measured.n) == (present, present)
     assert "is not covered: there is no signature" in finding.reason
     assert "mlprod sign" in finding.reason
-    evidence = desk.run(Sign(subject="tiny", why="adopted"), Evidence)
+    evidence = packed.run(Sign(subject="tiny", why="adopted"), Evidence)
     assert evidence.context == {"why": "adopted"}
     assert measure_of(evidence, "attached_faults").value == 0
-    assert failed(desk) == []
+    assert failed(packed) == []
     assert (folder / CARD).is_file()
+
+
+@pytest.mark.parametrize("path", [ORIGIN, CARD_WORDS, LOCK])
+def test_an_attached_file_that_leads_elsewhere_is_never_read(packed: Desk, path: str) -> None:
+    linked = bundle_of(packed) / path
+    linked.unlink(missing_ok=True)
+    linked.symlink_to("/dev/zero")
+    assert failed(packed) == ["attached_faults"]
+    assert packed.run(List(), Listing).total == 1
+    before = (linked.parent / "attached.dsse.json").read_bytes()
+    refusal = packed.refused(Sign(subject="tiny"))
+    assert (refusal.code, refusal.hint) == (Code.BUNDLE_BROKEN, "remove it")
+    assert (linked.parent / "attached.dsse.json").read_bytes() == before
 
 
 def test_list_says_that_nobody_vouches_for_who_packaged_it(desk: Desk) -> None:
@@ -167,13 +192,13 @@ def test_the_second_statement_of_another_bundle_covers_nothing_here(desk: Desk) 
     assert "about another bundle" in findings(desk, "tiny@champion")["attached_faults"].reason
 
 
-def test_the_first_statement_is_none_for_what_is_attached_and_the_other_way_round(desk: Desk) -> None:
-    folder = desk.bundle_folder(desk.champion())
+def test_the_first_statement_is_none_for_what_is_attached_and_the_other_way_round(packed: Desk) -> None:
+    folder = bundle_of(packed)
     first, second = (folder / SIGNATURE).read_bytes(), (folder / ATTACHED_SIGNATURE).read_bytes()
     (folder / SIGNATURE).write_bytes(second)
     (folder / ATTACHED_SIGNATURE).write_bytes(first)
-    assert failed(desk) == ["signature_faults", "attached_faults"]
-    assert desk.refused(Predict(subject="tiny", data="x.npy")).code is Code.NOT_TRUSTED
+    assert failed(packed) == ["signature_faults", "attached_faults"]
+    assert packed.refused(Predict(subject="tiny", data="x.npy")).code is Code.NOT_TRUSTED
 
 
 def test_two_workspaces_sign_one_bundle_and_each_trusts_its_own(desk: Desk, there: Desk, tmp_path: Path) -> None:
@@ -196,44 +221,44 @@ def test_two_workspaces_sign_one_bundle_and_each_trusts_its_own(desk: Desk, ther
     assert findings(desk, str(sent))["signature_faults"].reason == f"signed by {other} (this workspace), {own} (trusted)"
 
 
-def test_a_bundle_whose_digests_do_not_hold_is_not_signed(desk: Desk) -> None:
-    folder = desk.bundle_folder(desk.champion())
+def test_a_bundle_whose_digests_do_not_hold_is_not_signed(packed: Desk) -> None:
+    folder = bundle_of(packed)
     before = (folder / SIGNATURE).read_bytes()
     (folder / GOLDEN_INPUTS).write_bytes(b"other")
-    assert desk.refused(Sign(subject="tiny")).code is Code.BUNDLE_BROKEN
+    assert packed.refused(Sign(subject="tiny")).code is Code.BUNDLE_BROKEN
     assert (folder / SIGNATURE).read_bytes() == before
 
 
-def test_a_file_that_somebody_added_is_not_signed_for(desk: Desk) -> None:
-    folder = desk.bundle_folder(desk.champion())
+def test_a_file_that_somebody_added_is_not_signed_for(packed: Desk) -> None:
+    folder = bundle_of(packed)
     (folder / ATTACHED / "notes.txt").write_text("x")
     before = (folder / ATTACHED_SIGNATURE).read_bytes()
-    refusal = desk.refused(Sign(subject="tiny"))
+    refusal = packed.refused(Sign(subject="tiny"))
     assert refusal.code is Code.BUNDLE_BROKEN
     assert "attached/notes.txt" in refusal.message
     assert (folder / ATTACHED_SIGNATURE).read_bytes() == before
 
 
-def test_words_for_the_card_stay_until_others_are_said_and_an_unknown_key_is_named(desk: Desk) -> None:
-    folder = desk.bundle_folder(desk.champion())
-    desk.run(Sign(subject="tiny", card='intended_use = "Sorting left from right."'), Evidence)
-    desk.run(Sign(subject="tiny"), Evidence)
+def test_words_for_the_card_stay_until_others_are_said_and_an_unknown_key_is_named(packed: Desk) -> None:
+    folder = bundle_of(packed)
+    packed.run(Sign(subject="tiny", card='intended_use = "Sorting left from right."'), Evidence)
+    packed.run(Sign(subject="tiny"), Evidence)
     assert "## Intended use\n\nSorting left from right." in (folder / CARD).read_text()
     before = {path: path.read_bytes() for path in (folder / ATTACHED).iterdir()}
-    refusal = desk.refused(Sign(subject="tiny", card='intended_uses = "x"'))
+    refusal = packed.refused(Sign(subject="tiny", card='intended_uses = "x"'))
     assert refusal.code is Code.BAD_REQUEST
     assert refusal.message == "card:1: unknown key 'intended_uses' (did you mean 'intended_use'?)"
     assert {path: path.read_bytes() for path in (folder / ATTACHED).iterdir()} == before
-    linear(desk.folder / "model.onnx", shift=0.3)
-    assert desk.refused(Package(**PACKAGED, card="lisence = 'x'")).message.startswith("card:1: unknown key")
+    linear(packed.folder / "model.onnx", shift=0.3)
+    assert packed.refused(Package(**PACKAGED, card="lisence = 'x'")).message.startswith("card:1: unknown key")
 
 
-def test_signing_again_without_anything_new_keeps_every_byte(desk: Desk) -> None:
-    folder = desk.bundle_folder(desk.champion())
-    desk.run(Sign(subject="tiny"), Evidence)
+def test_signing_again_without_anything_new_keeps_every_byte(packed: Desk) -> None:
+    folder = bundle_of(packed)
+    packed.run(Sign(subject="tiny"), Evidence)
     first = {path.name: path.read_bytes() for path in (folder / ATTACHED).iterdir()}
-    found = find_bundle("tiny", desk.workspace())
-    attaching.renew(found, desk.workspace())
+    found = find_bundle("tiny", packed.workspace())
+    attaching.renew(found, packed.workspace())
     assert {path.name: path.read_bytes() for path in (folder / ATTACHED).iterdir()} == first
 
 
@@ -267,9 +292,9 @@ def test_a_rollback_rewrites_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("writes", range(6))
-def test_stopped_between_two_writes_it_is_not_covered_and_never_wrong(desk: Desk, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+def test_stopped_between_two_writes_it_is_not_covered_and_never_wrong(packed: Desk, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """The process ends after so many writes; trust in the code stays, and signing again mends it."""
-    workspace = desk.workspace()
+    workspace = packed.workspace()
     found = find_bundle("tiny", workspace)
     left = iter(range(writes))
 
@@ -287,10 +312,10 @@ def test_stopped_between_two_writes_it_is_not_covered_and_never_wrong(desk: Desk
     stopping("sign", workspace.signer)
     with pytest.raises(KeyboardInterrupt):
         attaching.attach(found, workspace, words='ethics = "none known"')
-    assert failed(desk) == ["attached_faults"]
-    assert "is not covered: there is no signature" in findings(desk)["attached_faults"].reason
-    desk.run(Sign(subject="tiny"), Evidence)
-    assert failed(desk) == []
+    assert failed(packed) == ["attached_faults"]
+    assert "is not covered: there is no signature" in findings(packed)["attached_faults"].reason
+    packed.run(Sign(subject="tiny"), Evidence)
+    assert failed(packed) == []
 
 
 def test_packaging_again_renews_what_is_attached_and_keeps_the_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
