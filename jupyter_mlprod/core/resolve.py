@@ -24,8 +24,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     bundle: Bundle
     digest: str
     folder: Path
-    place: str
-    """Where a person finds its files; the folder itself may be a private copy."""
+    place: str = ""
+    """Where a person finds its files, when the folder is a private copy."""
 
 
 def find_bundle(text: str, ports: Ports) -> Found:
@@ -39,7 +39,7 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    place = text if parse_subject(text).kind == "path" else str(folder)
+    place = text if parse_subject(text).kind == "path" else ""
     return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place)
 
 
@@ -53,14 +53,10 @@ def locate(text: str, ports: Ports) -> Path:
 
 def keep(found: Found, ports: Ports) -> Found:
     """The same bundle in this workspace's own store, where it can be released from; one from elsewhere is added to it."""
-    try:
-        home = ports.bundles.path(found.digest)
-    except MlprodError:
-        pass
-    else:
-        if not ports.bundles.faults(home)[1]:
-            return msgspec.structs.replace(found, folder=home)
-    ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
+    if not found.folder.is_relative_to(ports.scratch):
+        return found
+    if found.digest not in {name for name, _, _ in ports.bundles.all()} or ports.bundles.faults(ports.bundles.path(found.digest))[1]:
+        ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
     return msgspec.structs.replace(found, folder=ports.bundles.path(found.digest))
 
 
@@ -164,8 +160,9 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
             )
         )
     elif fault:
+        files = found.place or found.folder
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {CODE}/ in {found.place} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            hint=f"read {CODE}/ in {files} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

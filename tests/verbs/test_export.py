@@ -378,11 +378,8 @@ def carried_out(folder: Path, image: Path) -> tuple[list[str], dict[str, str]]:
                     into.parent.mkdir(parents=True, exist_ok=True)
                     subprocess.run(["cp", "-r", str(folder / source), str(into)], check=True)
             case "RUN":
-                environ = {
-                    **os.environ,
-                    "PATH": f"{image / 'venv' / 'bin'}:{os.environ['PATH']}",
-                    "PIP_NO_COMPILE": "1",
-                }  # it is asked once
+                path = f"{image / 'venv' / 'bin'}:{os.environ['PATH']}"
+                environ = {**os.environ, "PATH": path, "PIP_NO_COMPILE": "1"}  # compiling is no use for one question
                 run = subprocess.run(["/bin/sh", "-c", rest], cwd=app, env=environ, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, run.stderr
             case "ENTRYPOINT":
