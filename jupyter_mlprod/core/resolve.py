@@ -55,14 +55,10 @@ def locate(text: str, ports: Ports) -> Path:
 
 def keep(found: Found, ports: Ports) -> Found:
     """The same bundle in this workspace's own store, where it can be released from; one from elsewhere is added to it."""
-    try:
-        home = ports.bundles.path(found.digest)
-    except MlprodError:
-        pass
-    else:
-        if not ports.bundles.faults(home)[1]:
-            return msgspec.structs.replace(found, folder=home)
-    ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
+    if not found.folder.is_relative_to(ports.scratch):
+        return found
+    if found.digest not in {name for name, _, _ in ports.bundles.all()} or ports.bundles.faults(ports.bundles.path(found.digest))[1]:
+        ports.bundles.add(found.folder, found.bundle, origin_of(found.folder) or ports.machine.origin(notebook="", run=""))
     return msgspec.structs.replace(found, folder=ports.bundles.path(found.digest))
 
 

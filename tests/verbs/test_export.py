@@ -1,5 +1,6 @@
 """Export: each form answers like the bundle in the tool that it is for, says what it leaves out, and is written whole or not at all."""
 
+import gc
 import json
 import os
 import subprocess
@@ -22,10 +23,11 @@ from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.record import digest
-from jupyter_mlprod.core.requests import Evaluate, Export, Gate, Predict, Promote, Show, Verify
+from jupyter_mlprod.core.requests import Evaluate, Export, Gate, Gc, Predict, Promote, Show, Verify
 from jupyter_mlprod.core.requests.export import Form
 from jupyter_mlprod.core.verdict import Verdict, exit_status
-from tests.verbs.tiny import Desk, furnish
+from jupyter_mlprod.workspace import load
+from tests.verbs.tiny import Desk, cells, furnish
 
 FORMS: dict[Form, str] = {"onnx": ".onnx", "mlflow": "-mlflow", "triton": "-triton", "docker": "-docker", "mlprod": ".mlprod"}
 
@@ -238,6 +240,27 @@ def test_a_gate_that_promotes_takes_the_archive_in(bare_desk: Desk) -> None:
     assert bare_desk.champion() == made
 
 
+def test_a_loaded_archive_answers_for_as_long_as_it_is_held(desk: Desk) -> None:
+    made, _ = exported(desk, "mlprod")
+    model = load(made.name)
+    made.unlink()
+    (copy,) = (desk.folder / ".mlprod" / "scratch" / "unpacked").iterdir()
+    assert set(model.answer(np.load("x.npy"))["label"]) == {"left", "right"}
+    assert copy.is_dir()
+    del model
+    gc.collect()
+    assert not copy.exists()
+
+
+def test_a_copy_that_a_killed_process_left_is_freed(desk: Desk) -> None:
+    left = desk.folder / ".mlprod" / "scratch" / "unpacked" / "0123"
+    left.mkdir(parents=True)
+    assert "0123" not in cells(desk.run(Gc(), Listing), "what"), "it may be in use"
+    os.utime(left, (0, 0))
+    assert ("unpacked", "0123") in {row[:2] for row in desk.run(Gc(delete=True), Listing).rows}
+    assert not left.exists()
+
+
 # Where it is written.
 
 
@@ -355,7 +378,8 @@ def carried_out(folder: Path, image: Path) -> tuple[list[str], dict[str, str]]:
                     into.parent.mkdir(parents=True, exist_ok=True)
                     subprocess.run(["cp", "-r", str(folder / source), str(into)], check=True)
             case "RUN":
-                environ = {**os.environ, "PATH": f"{image / 'venv' / 'bin'}:{os.environ['PATH']}"}
+                path = f"{image / 'venv' / 'bin'}:{os.environ['PATH']}"
+                environ = {**os.environ, "PATH": path, "PIP_NO_COMPILE": "1"}  # compiling is no use for one question
                 run = subprocess.run(["/bin/sh", "-c", rest], cwd=app, env=environ, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, run.stderr
             case "ENTRYPOINT":

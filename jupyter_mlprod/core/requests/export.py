@@ -15,5 +15,5 @@ class Export(Request, frozen=True, kw_only=True, tag="export"):
     """
 
     subject: SubjectText
-    to: Annotated[Form, option("the form", metavar="FORM")]
+    to: Annotated[Form, option("the form: onnx, mlflow, triton, docker or mlprod", metavar="FORM")]
     out: Annotated[str, option("path to write; else NAME-DIGEST in the working folder", names="file", metavar="PATH")] = ""
