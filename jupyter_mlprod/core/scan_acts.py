@@ -70,5 +70,8 @@ LOADERS = frozenset({"read_pickle", "__reduce__", "__reduce_ex__"})
 READ_HERE = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr", "builtins.open", "builtins.vars"})
 """Builtins whose arguments decide, so that their name alone says nothing."""
 
+POWERFUL = frozenset({"os", "sys", "builtins", "importlib", "subprocess", "socket", "shutil", "ctypes", "pickle"})
+"""Modules that are the same wherever they are reached from: ``random._os`` is `os`."""
+
 _BUILTINS = "eval exec compile __import__ breakpoint globals __builtins__ open getattr setattr delattr vars"
 BUILTINS = tuple(_BUILTINS.split())

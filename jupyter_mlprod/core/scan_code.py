@@ -19,6 +19,7 @@ from jupyter_mlprod.core.scan_acts import (
     HARMLESS_SHUTIL,
     INSIDES,
     LOADERS,
+    POWERFUL,
     READ_HERE,
     WRITERS,
 )  # fmt: skip
@@ -72,6 +73,8 @@ class _Reading:
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         for node in nodes:
+            if isinstance(node, ast.Name) and node.id in INSIDES:
+                self._tell(node, f"uses {node.id}, which reaches into the interpreter")
             if isinstance(node, ast.Call):
                 self._call(node)
             elif isinstance(node, ast.Attribute):
@@ -160,8 +163,12 @@ class _Reading:
         return ""
 
     def _judge(self, node: ast.AST, name: str, verb: str, *, whole: bool = False) -> None:
-        """Tell when a dotted name, or what it lies in, does something."""
+        """Tell when a dotted name, or what it lies in, does something; a module that another has imported is that module again."""
         parts = name.split(".")
+        borrowed = next((index for index in range(1, len(parts)) if parts[index].lstrip("_") in POWERFUL), 0)
+        if borrowed and len(parts) > borrowed + 1:
+            parts = [parts[borrowed].lstrip("_"), *parts[borrowed + 1 :]]
+            name = ".".join(parts)
         if name in HARMLESS_SHUTIL or name.startswith("os.path."):
             return
         if name in ENVIRONMENT or ".".join(parts[:2]) in ENVIRONMENT:
@@ -176,7 +183,9 @@ class _Reading:
 
     def _name(self, node: ast.Name) -> None:
         for name in self.names.get(node.id, ()):
-            if name not in READ_HERE and "." in name:
+            if name in POWERFUL:
+                self._tell(node, f"hands {name} on as a value, which cannot be followed")
+            elif name not in READ_HERE and "." in name:
                 self._judge(node, name, "uses")
 
     def _attribute(self, node: ast.Attribute, *, whole: bool) -> None:
