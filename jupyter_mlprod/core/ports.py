@@ -15,6 +15,7 @@ from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from jupyter_mlprod.core.answer import Ends
@@ -97,6 +98,13 @@ class Data(Protocol):
     def from_live(self, value: Any) -> "Raw": ...
 
 
+class Snapshots(Protocol):
+    """What describes data without keeping it: a file or folder, or a live value of the notebook."""
+
+    def of_file(self, path: str) -> Snapshot: ...
+    def of_live(self, value: Any) -> Snapshot: ...
+
+
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     """How one code cell of a run ended; ``records`` are the digests that it wrote."""
 
@@ -153,6 +161,8 @@ class Ports(Protocol):
     def models(self) -> Models: ...
     @property
     def data(self) -> Data: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
     @property
     def runner(self) -> Runner: ...
     @property

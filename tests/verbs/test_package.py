@@ -12,13 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, ORIGIN, SIGNATURE, Bundle
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, ORIGIN, SIGNATURE, SNAPSHOT, Bundle
 from jupyter_mlprod.core.capture import CAPTURE_FILE
 from jupyter_mlprod.core.contract import Tensor
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.raw import raw_digest
-from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.requests import Package, Predict
 from tests.project import make_files, mlprod
 from tests.verbs.tiny import PACKAGED, Desk, graph, linear
@@ -159,7 +158,10 @@ def test_the_bundle_holds_the_example_its_answers_the_snapshot_and_a_signature(b
     x = np.load("x8.npy")[:, 0] / 2
     np.testing.assert_allclose(answers["scores"], np.column_stack([x + 0.5, -x]), atol=1e-6)
     (bundle,) = [bundle for _, bundle, _ in bare_desk.workspace().bundles.all()]
-    assert bundle.snapshot == raw_digest(np.load("x.npy"))
+    snapshot = bare_desk.workspace().snapshots.of_file("x.npy")
+    assert bundle.snapshot == digest(snapshot)
+    assert (folder / SNAPSHOT).read_bytes() == canonical(snapshot)
+    assert bare_desk.workspace().records.get(bundle.snapshot) == snapshot
     assert (folder / SIGNATURE).is_file()
     assert [entry.path for entry in bundle.files if entry.path.startswith("attached")] == []
 
