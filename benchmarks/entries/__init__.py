@@ -3,5 +3,6 @@
 from benchmarks.entries.help import HELP
 from benchmarks.entries.load_ext import LOAD_EXT
 from benchmarks.entries.package import PACKAGE
+from benchmarks.entries.snapshot import SNAPSHOT
 
-ENTRIES = (LOAD_EXT, HELP, PACKAGE)
+ENTRIES = (LOAD_EXT, HELP, PACKAGE, SNAPSHOT)

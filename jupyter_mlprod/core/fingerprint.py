@@ -16,7 +16,7 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.record import DIGEST_PREFIX
 
 BLOCK_ROWS = 32_768
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 19
 """Of a tensor: what a core keeps near."""
 EXACT = 2**53
 """Below it float64 holds every integer."""
