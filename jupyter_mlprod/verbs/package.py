@@ -28,7 +28,7 @@ from jupyter_mlprod.core.raw import Array, Raw, rows
 from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
-from jupyter_mlprod.core.snapshot import redacted
+from jupyter_mlprod.core.snapshot import Snapshot, redacted
 from jupyter_mlprod.core.source import check_imports, load_function
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
@@ -61,6 +61,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ends: Ends
     edit: ContractEdit
     point: OperatingPoint | None
+    snapshot: Snapshot | None
 
 
 def run(request: Package, ports: Ports) -> Bundle:
@@ -93,6 +94,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
         ends=Ends(preprocess=before, postprocess=behind, normalization=_normalization(normalization)),
         edit=_document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT),
         point=_operating_point(request.operating_point, labels),
+        snapshot=ports.snapshots.of_file(request.data) if request.data else None,
     )
 
 
@@ -108,7 +110,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     assert isinstance(reference, Mapping)
     example = parts.example
     contract = infer_contract(example, capture.outputs, reference, edit=parts.edit)
-    snapshot = redacted(ports.snapshots.of_file(request.data), contract.personal) if request.data else None
+    snapshot = redacted(parts.snapshot, contract.personal) if parts.snapshot else None
     bundle = Bundle(
         name=request.name,
         contract=contract,

@@ -412,3 +412,20 @@ def test_a_graph_without_preprocessing_or_labels_is_a_bundle_too(bare_desk: Desk
     assert "code/preprocess.py" not in {entry.path for entry in bundle.files}
     answers = bare_desk.workspace().runtimes.open(bare_desk.bundle_folder(digest(bundle)), bundle, threads=1).answer(np.load("x32.npy"))
     assert list(answers) == ["scores"]
+
+
+def test_personal_data_is_held_back_and_the_same_data_gives_the_same_digest(bare_desk: Desk) -> None:
+    personal = '[inputs.input]\npii = "vitals"\n'
+    first = bare_desk.package(0.5, data="x.npy", contract=personal)
+    folder = bare_desk.bundle_folder(first)
+    assert b'"fingerprint":""' in (folder / SNAPSHOT).read_bytes()
+    assert b'"withheld":true' in (folder / SNAPSHOT).read_bytes()
+    assert bare_desk.package(0.5, data="x.npy", contract=personal) == first
+
+
+def test_data_that_cannot_be_read_is_refused_before_the_model_is_touched(bare_desk: Desk) -> None:
+    Path("cut.parquet").write_bytes(b"PAR1")
+    assert (
+        "cut.parquet cannot be read"
+        in bare_desk.refused(Package(model="nothing.onnx", name="tiny", example="x8.npy", data="cut.parquet")).message
+    )

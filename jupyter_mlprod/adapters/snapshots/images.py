@@ -9,6 +9,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +37,8 @@ EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error, zlib.error)
 """What Pillow raises on files that are broken; UnidentifiedImageError is an OSError."""
 BATCH = 64
+NAMED = 1000
+"""Classes that are named."""
 
 Levels = NDArray[np.int64]
 
@@ -78,6 +81,7 @@ def images_in(folder: Path, progress: Progress) -> Snapshot:
         "class": pa.array([file.relative_to(folder).parts[0] if file.parent != folder else None for file in images], pa.string()),
     }
     beside = snapshot_of(source_of(True, table), progress)
+    counted = tuple(_counted(column, table[column.name]) for column in beside.columns)
     names = [file.relative_to(folder).as_posix().encode("utf-8", "surrogateescape") for file in files]
     hashes = dict(zip(images, (one.hash for one in seen), strict=True))
     blocks = (hashlib.sha256(name).digest() + (hashes.get(file) or _hash(file)) for name, file in zip(names, files, strict=True))
@@ -88,7 +92,19 @@ def images_in(folder: Path, progress: Progress) -> Snapshot:
         fingerprint=joined("images", len(images), blocks),
         channels=_colors([one.levels for one in seen if one.levels is not None]),
     )
-    return Snapshot(kind="images", rows=len(images), sampled=beside.sampled, columns=(pixels, *beside.columns))
+    return Snapshot(kind="images", rows=len(images), sampled=beside.sampled, columns=(pixels, *counted))
+
+
+def _counted(column: ColumnFacts, values: Any) -> ColumnFacts:
+    """Classes and modes are names that somebody gave, and not data: each is named with its number of files."""
+    if column.categories is None:
+        return column
+    counts = Counter(values.drop_null().to_pylist()).most_common()
+    named = dict(sorted(counts[:NAMED], key=lambda item: (-item[1], item[0])))
+    others = sum(n for _, n in counts[NAMED:])
+    return msgspec.structs.replace(
+        column, categories=msgspec.structs.replace(column.categories, counts=named, others=others, distinct=len(counts))
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
