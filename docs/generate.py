@@ -55,6 +55,7 @@ TAKEN = {
     "columns": "names of the data's columns stay names; arrays become a data file",
     "labels": "a list becomes comma-separated labels",
     "model": "a torch module is exported to a capture",
+    "snapshot": "a frame, array or tensor is described and not written out",
     "text": "a string becomes a file",
 }
 """What the magic does with a variable or expression, by the ``live`` of an option."""

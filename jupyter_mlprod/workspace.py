@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.package_facts import PackageFacts
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.adapters.scan_child import ScanChild
+    from jupyter_mlprod.adapters.snapshots import Snapshots
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Array, Raw
 
@@ -55,6 +56,7 @@ EXTRAS = {
     "nbformat",
     "onnx",
     "onnxruntime",
+    "PIL",
     "onnxscript",
     "pandas",
     "papermill",
@@ -173,6 +175,7 @@ class Workspace:
         self.run_folder = environ.get(RUN_VARIABLE, "")
         self.notebook = Path(environ.get(NOTEBOOK_VARIABLE, "")).name
         self.session: dict[str, str] = {}
+        self.cells: tuple[str, ...] = ()
         text = self._document_text()
         self.settings, policies = read_document(text, name=SETTINGS_FILE, environ=environ)
         self.policies: Mapping[str, Policy] = {**policies, EXECUTION.name: EXECUTION}
@@ -259,6 +262,13 @@ class Workspace:
         return DataFiles()
 
     @cached_property
+    def snapshots(self) -> "Snapshots":
+        with naming_the_extra("describing data"):
+            from jupyter_mlprod.adapters.snapshots import Snapshots
+
+        return Snapshots(self.data.read, self.progress)
+
+    @cached_property
     def runner(self) -> "PapermillRunner":
         from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
 
@@ -307,7 +317,7 @@ class Workspace:
 
     @cached_property
     def models(self) -> "Captures":
-        return Captures(self.scratch / "captures")
+        return Captures(self.scratch / "captures", cells=self.cells)
 
     @property
     def scratch(self) -> Path:
@@ -328,12 +338,24 @@ class Workspace:
 
 
 class Captures:
-    """Port `Models`: chooses who captures, by what the model is."""
+    """Port `Models`: chooses who captures, by what the model is, and adds what this process knows of the training.
 
-    def __init__(self, folder: Path) -> None:
+    ``cells`` are the digests of the notebook's executed cells; the front that has a shell sets them on the workspace.
+    """
+
+    def __init__(self, folder: Path, *, cells: tuple[str, ...] = ()) -> None:
         self.folder = folder
+        self.cells = cells
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        from jupyter_mlprod.adapters.training import training_here
+        from jupyter_mlprod.core.capture import add_training
+
+        folder = self._captured(source, example, ends, shapes=shapes)
+        add_training(folder, training_here(self.cells))
+        return folder
+
+    def _captured(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         with naming_the_extra("packaging a model"):
             if isinstance(source, str) and source.endswith(".onnx"):
                 from jupyter_mlprod.adapters.onnx_capture import OnnxCapture

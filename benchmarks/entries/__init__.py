@@ -7,5 +7,6 @@ from benchmarks.entries.load_ext import LOAD_EXT
 from benchmarks.entries.package import PACKAGE
 from benchmarks.entries.scan import SCAN
 from benchmarks.entries.sign import SIGN
+from benchmarks.entries.snapshot import SNAPSHOT
 
-ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, ENVIRONMENT, SCAN, SIGN)
+ENTRIES = (LOAD_EXT, HELP, PACKAGE, FIRST_ANSWER, ENVIRONMENT, SNAPSHOT, SCAN, SIGN)

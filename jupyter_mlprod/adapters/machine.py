@@ -2,6 +2,7 @@
 
 import datetime
 import getpass
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -10,6 +11,7 @@ import platform
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence, Set
@@ -21,6 +23,8 @@ from packaging.utils import canonicalize_name
 
 from jupyter_mlprod.core.bundle import Origin
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.notebook import read_notebook
+from jupyter_mlprod.core.record import digest, digest_bytes
 from jupyter_mlprod.core.wheel import DISTRIBUTION
 
 ROOTS = (DISTRIBUTION, "numpy", "onnxruntime", "onnxruntime-gpu")
@@ -28,6 +32,14 @@ ROOTS = (DISTRIBUTION, "numpy", "onnxruntime", "onnxruntime-gpu")
 
 PACKAGE = "jupyter_mlprod"
 FREE_BYTES = 1_000_000_000
+GIT_TIMEOUT_S = 10
+UNKNOWN = "unknown: git did not answer in time"
+MOST_BYTES = 256_000_000
+SUBMODULE = b"160000"
+INDEXED = re.compile(
+    rb"(\d+) ([0-9a-f]+) \d\t([^\0]*)\0(?:  ctime: \d+:\d+\n  mtime: (\d+):(\d+)\n  dev: .*\n  uid: .*\n  size: (\d+)\tflags: .*\n)?"
+)
+"""An entry of ``git ls-files --stage --debug -z``; in a version of git that writes its second half otherwise, every file is read."""
 Problem = tuple[str, str, str]
 """check, what was found, and the mending command; empty when all is well."""
 
@@ -55,14 +67,17 @@ class Machine:
         return closure([*ROOTS, *(owner for module in modules for owner in owners.get(module.split(".")[0], ()))])
 
     def origin(self, *, notebook: str, run: str) -> Origin:
+        commit, dirty = _git_state(self.root)
         return Origin(
             created_at=datetime.datetime.now(datetime.UTC).isoformat(),
             actor=self.actor,
             python=platform.python_version(),
             platform=platform.platform(),
-            notebook=notebook or self.notebook,
-            git_commit=_git_commit(self.root),
+            notebook=Path(notebook or self.notebook).name,
+            git_commit=commit,
             run=run,
+            git_dirty=dirty,
+            notebook_digest=_notebook_digest(_notebook_file(notebook or self.notebook)),
         )
 
     def context(self) -> dict[str, str]:
@@ -174,12 +189,100 @@ def _holds(found: importlib.metadata.Distribution, inside: Set[str], loaded: Set
     return bool(folder) and any(file.startswith(folder) for file in loaded)
 
 
-def _git_commit(root: Path) -> str:
+def _notebook_file(notebook: str) -> Path | None:
+    """The notebook as saved: where it was named, or in the folder in which its kernel stands."""
+    candidates = (Path(notebook), Path(Path(notebook).name)) if notebook else ()
+    return next((path for path in candidates if path.suffix == ".ipynb" and path.is_file()), None)
+
+
+def _notebook_digest(file: Path | None) -> str:
+    """That of the notebook's code cells; empty when there is none that can be read."""
+    try:
+        return digest(read_notebook(file.read_text("utf-8"), name=file.name)) if file else ""
+    except (MlprodError, OSError, UnicodeDecodeError):
+        return ""
+
+
+def _git_state(root: Path) -> tuple[str, str]:
+    """The commit, and how the working tree differs from it."""
+    try:
+        return _git(root, "rev-parse", "--verify", "HEAD").decode().strip(), git_dirty(root)
+    except subprocess.TimeoutExpired:
+        return UNKNOWN, UNKNOWN
+
+
+def git_dirty(root: Path) -> str:
+    """sha256 of how the working tree differs from the commit: what is staged, and each file that is changed or unknown to git.
+
+    Git is asked for nothing that looks into a file, because for that it would run the filters that a repository configures: whether a
+    file is the one of the index is found here. The store of this workspace is left out. Of files beyond `MOST_BYTES` in all, the size
+    stands for the bytes.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")
+    if not top:
+        return ""
+    folder = Path(os.fsdecode(top))
+    staged = _git(folder, "diff-index", "--cached", "--raw", "--no-renames", "--ignore-submodules=all", "-z", "HEAD")
+    unknown = _git(folder, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")
+    found, budget = [], MOST_BYTES
+    for path, blob in sorted({*_touched(folder), *((path, "") for path in unknown)}):
+        if not path or b"/.mlprod/" in b"/" + path:
+            continue
+        state, size = _state(folder / os.fsdecode(path), blob, budget)
+        budget -= size
+        found += [path + b"\0" + state.encode()] if state else []
+    return digest_bytes(b"\0".join([staged, *found])) if staged or found else ""
+
+
+def _touched(folder: Path) -> list[tuple[bytes, str]]:
+    """Path and blob of the index's entries whose file has another time or size than git saw last, or the time of the index itself."""
+    index = folder / os.fsdecode(_git(folder, "rev-parse", "--git-path", "index").rstrip(b"\n"))
+    written = index.stat().st_mtime_ns if index.is_file() else 0
+    touched = []
+    for mode, blob, path, seconds, nanoseconds, size in INDEXED.findall(_git(folder, "ls-files", "--stage", "--debug", "-z")):
+        if mode == SUBMODULE:
+            continue
+        try:
+            entry = (folder / os.fsdecode(path)).lstat()
+        except OSError:
+            touched.append((path, blob.decode()))
+            continue
+        seen = int(seconds or 0) * 10**9 + int(nanoseconds or 0)
+        if entry.st_mtime_ns != seen or seen >= written or entry.st_size % 2**32 != int(size or -1):
+            touched.append((path, blob.decode()))
+    return touched
+
+
+def _state(file: Path, blob: str, budget: int) -> tuple[str, int]:
+    """What stands in the working tree, empty when it is the blob that the index names, and how many bytes were read for it."""
+    try:
+        entry = file.lstat()
+        if not stat.S_ISLNK(entry.st_mode) and (not stat.S_ISREG(entry.st_mode) or entry.st_size > budget):
+            return f"size {entry.st_size}", 0
+        data = os.fsencode(file.readlink()) if stat.S_ISLNK(entry.st_mode) else file.read_bytes()
+    except OSError:
+        return "gone", 0
+    whole = b"blob %d\0" % len(data) + data
+    same = blob in (hashlib.sha1(whole, usedforsecurity=False).hexdigest(), hashlib.sha256(whole).hexdigest())
+    return "" if same else digest_bytes(data), len(data)
+
+
+def _git(folder: Path, *words: str) -> bytes:
+    """What git answers, and nothing without git or outside of a repository; no hook and no monitor that it names runs.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired : after `GIT_TIMEOUT_S`.
+    """
     git = shutil.which("git")
     if git is None:
-        return ""
-    result = subprocess.run([git, "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    return result.stdout.strip() if result.returncode == 0 else ""
+        return b""
+    quiet = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.untrackedCache=false")
+    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    result = subprocess.run(  # noqa: S603  a fixed program, a list of words, no shell
+        [git, "-C", str(folder), *quiet, *words], capture_output=True, timeout=GIT_TIMEOUT_S, check=False, env=environ
+    )
+    return result.stdout if result.returncode == 0 else b""
 
 
 def _cpu_model() -> str:

@@ -41,6 +41,23 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     training: Training = Training()
 
 
+def add_training(folder: Path, training: Training) -> None:
+    """Say in a capture where its model comes from; what whoever captured it has said already stays.
+
+    Raises
+    ------
+    MlprodError : ``disk``.
+    """
+    file = folder / CAPTURE_FILE
+    capture = msgspec.json.decode(file.read_bytes(), type=Capture)
+    said = {name: value for name in Training.__struct_fields__ if (value := getattr(capture.training, name))}
+    whole = msgspec.structs.replace(capture, training=msgspec.structs.replace(training, **said))
+    try:
+        file.write_bytes(msgspec.json.encode(whole))
+    except OSError as error:
+        raise MlprodError(Code.DISK, f"{file} could not be written: {error.strerror or error}", hint="free space or rights") from error
+
+
 def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:
     """Write a capture to a new folder, whole or not at all.
 

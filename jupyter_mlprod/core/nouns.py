@@ -11,10 +11,11 @@ from jupyter_mlprod.core.notebook import Notebook
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import digest_bytes
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.verdict import Verdict
 
-AnyRecord = Bundle | Contract | Evidence | Listing | Notebook | Policy | Release | Verdict
-NOUNS = (Bundle, Contract, Evidence, Listing, Notebook, Policy, Release, Verdict)
+AnyRecord = Bundle | Contract | Evidence | Listing | Notebook | Policy | Release | Snapshot | Verdict
+NOUNS = (Bundle, Contract, Evidence, Listing, Notebook, Policy, Release, Snapshot, Verdict)
 
 
 def read_record(data: bytes, *, digest: str) -> AnyRecord:

@@ -16,6 +16,7 @@ from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.scan_look import Look
+from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
@@ -124,6 +125,13 @@ class Data(Protocol):
     def read(self, path: str) -> "Raw": ...
     def write(self, raw: "Raw", path: Path) -> Path: ...
     def from_live(self, value: Any) -> "Raw": ...
+
+
+class Snapshots(Protocol):
+    """What describes data without keeping it: a file or folder, or a live value of the notebook."""
+
+    def of_file(self, path: str) -> Snapshot: ...
+    def of_live(self, value: Any) -> Snapshot: ...
 
 
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,6 +243,8 @@ class Ports(Protocol):
     def models(self) -> Models: ...
     @property
     def data(self) -> Data: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
     @property
     def runner(self) -> Runner: ...
     @property

@@ -31,7 +31,7 @@ IDENTIFIER = "jupyter_mlprod"
 LINE = re.compile(r"^\s*(?:[\w(*\[][^%#=(]*=\s*)?%mlprod\s+(?P<rest>.*)$", re.DOTALL)
 CONTINUED = "\\"
 DATA = (".npy", ".npz", ".csv", ".parquet")
-SUFFIXES = {"array": DATA, "columns": DATA, "code": (".py",), "model": (".onnx",), "text": (".toml",)}
+SUFFIXES = {"array": DATA, "columns": DATA, "snapshot": DATA, "code": (".py",), "model": (".onnx",), "text": (".toml",)}
 ANY_FILE = (*DATA, ".ipynb", ".mlprod")
 
 

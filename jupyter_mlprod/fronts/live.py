@@ -22,7 +22,9 @@ from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
+from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
+from jupyter_mlprod.core.snapshot import SUFFIX, redacted
 from jupyter_mlprod.core.source import Carried, carry, carry_cell, load_function
 from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.fronts import call
@@ -31,6 +33,8 @@ from jupyter_mlprod.workspace import Workspace
 CODES = {"preprocess": Code.PREPROCESS, "postprocess": Code.POSTPROCESS}
 """Options that take a function, each with the code of its refusals."""
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
+LATER = ("snapshot", "columns", "model")
+"""What is captured after the rest, because it looks at other options: the contract, the data, and all of them."""
 EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
 """What labels are written as when they are not the words themselves."""
 
@@ -63,7 +67,7 @@ class Live:
             if option.live == "code" and option.name in self.cells and option.name not in values:
                 values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
         kinds = {option.name: option.live for option in options if option.live and values.get(option.name)}
-        for name, live in sorted(kinds.items(), key=lambda item: (item[1] == "model", item[1] == "columns")):
+        for name, live in sorted(kinds.items(), key=lambda item: LATER.index(item[1]) if item[1] in LATER else -1):
             word = str(values[name])
             if live == "code":
                 values[name] = self._code(word, name, values)
@@ -78,6 +82,8 @@ class Live:
                 return self._columns(word, values)
             case "labels":
                 return self._labels(word)
+            case "snapshot":
+                return self._snapshot(word, values)
             case "text":
                 return self._text(word)
             case _:
@@ -99,6 +105,20 @@ class Live:
     def _array(self, word: str) -> str:
         value = self.value(word)
         return _named_file(value, word) or self._written(self.workspace.data.from_live(value))
+
+    def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
+        """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""
+        if Path(word).is_dir() and word not in self.names:
+            return word
+        value = self.value(word)
+        if isinstance(value, str | os.PathLike):
+            return str(value) if Path(value).is_dir() else _named_file(value, word)
+        personal = [name for name, field in _edit(values).inputs.items() if field.pii]
+        data = canonical(redacted(self.workspace.snapshots.of_live(value), personal))
+        path = self.folder / f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}"
+        if not path.exists():
+            self.workspace.write_text(path, data.decode())
+        return str(path)
 
     def _written(self, raw: Raw) -> str:
         """A batch as a file named by its content, written once."""
@@ -200,14 +220,18 @@ class Live:
             postprocess=self._callable(str(values.get("postprocess", ""))),
             normalization=decode_toml(_text_of(values, "normalize"), dict[str, Normalization], name="normalize", code=Code.BAD_REQUEST),
         )
-        edit = decode_toml(_text_of(values, "contract"), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
-        shapes = {name: field.shape for name, field in edit.inputs.items() if field.shape is not None}
+        shapes = {name: field.shape for name, field in _edit(values).inputs.items() if field.shape is not None}
         return str(self.workspace.models.capture(model, example, ends, shapes=shapes))
 
     def _callable(self, spec: str) -> Callable[[Any], Any] | None:
         """The notebook's own function behind a spec, or the file's."""
         file, _, name = spec.rpartition(":")
         return self.functions.get(spec) or (load_function(Path(file), name) if file else None)
+
+
+def _edit(values: Mapping[str, Any]) -> ContractEdit:
+    """What the contract option declares."""
+    return decode_toml(_text_of(values, "contract"), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
 
 
 def _text_of(values: Mapping[str, Any], name: str) -> str:

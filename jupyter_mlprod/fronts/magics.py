@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "%mlprod"
 HELP = ("-h", "--help", "?")
 NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
-         "release.Release", "verdict.Verdict")  # fmt: skip
+         "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
 
 
 @magics_class
@@ -99,6 +99,7 @@ class MlprodMagics(Magics):
         from jupyter_mlprod.fronts.live import Live
 
         workspace = self.workspace()
+        workspace.cells = executed_cells(self.shell)
         live = Live(names, workspace, cells=self.cells)
         request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
         record = workspace.run(request)
@@ -123,6 +124,14 @@ class MlprodMagics(Magics):
         self.opened = open_workspace(taken_by="notebook", progress=_bar)
         self.opened.session.update(session)
         return self.opened
+
+
+def executed_cells(shell: "InteractiveShell | None") -> tuple[str, ...]:
+    """sha256 of each cell as it was typed, in the order of execution, this one included; what was run without history is not there."""
+    from jupyter_mlprod.core.record import digest_bytes
+
+    history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", [])
+    return tuple(digest_bytes(source.encode("utf-8", "surrogatepass")) for source in history[1:] if source)
 
 
 def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 A view is a function of the record alone; it decides nothing and looks nothing up.
 """
 
+import datetime
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,11 +18,14 @@ from jupyter_mlprod.core.notebook import Notebook
 from jupyter_mlprod.core.policy import Policy, Rule
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.snapshot import PROBABILITIES, ColumnFacts, Numbers, Snapshot
 from jupyter_mlprod.core.verdict import Finding, Outcome, Verdict
 
 HIDDEN = {"bin_accuracy"}
 """Measures that are points of a plot: in the record and in its JSON, left out of the table."""
 
+SHOWN_COLUMNS = 100
+EPOCH = datetime.datetime(1970, 1, 1)
 ABOUT_RUNS = {"cells_not_ok"}
 MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
 
@@ -262,6 +266,45 @@ def _release(release: Release) -> View:
     return view
 
 
+def _snapshot(snapshot: Snapshot) -> View:
+    view = View(title=f"snapshot {short(digest(snapshot))}: {snapshot.kind}, {number(snapshot.rows)} rows")
+    rows = [_column_row(column) for column in snapshot.columns[:SHOWN_COLUMNS]]
+    view.table(
+        ("column", "type", "nulls", "low", "median", "high", "values", "fingerprint"), rows, numeric=("nulls", "low", "median", "high")
+    )
+    if len(snapshot.columns) > SHOWN_COLUMNS:
+        view.notes.append(f"{SHOWN_COLUMNS} of {len(snapshot.columns):,} columns")
+    if snapshot.sampled < snapshot.rows:
+        view.notes.append(f"median and values are of {number(snapshot.sampled)} rows")
+    return view
+
+
+def _column_row(column: ColumnFacts) -> tuple[str, ...]:
+    kind = f"{column.dtype} ({', '.join(map(str, column.shape))})" if column.dtype else column.type
+    if column.withheld:
+        return (column.name, kind, number(column.nulls), "", "", "", "personal data, withheld", "")
+    low, median, high = _extent(column.channels, _moment if column.type in ("time", "time_utc") else number)
+    found = column.categories
+    values = "" if found is None else ", ".join([*list(found.counts)[:3], *([f"{found.distinct:,} in all"] if found.distinct > 3 else [])])
+    return (column.name, kind, number(column.nulls), low, median, high, values, short(column.fingerprint))
+
+
+def _extent(channels: Sequence[Numbers], written: Callable[[float], str]) -> tuple[str, str, str]:
+    """Lowest and highest over all channels; a median only where there is one channel."""
+    lows = [one.low for one in channels if one.low is not None]
+    highs = [one.high for one in channels if one.high is not None]
+    median = written(channels[0].quantiles[PROBABILITIES.index(0.5)]) if len(channels) == 1 and channels[0].quantiles else ""
+    return (written(min(lows)) if lows else "", median, written(max(highs)) if highs else "")
+
+
+def _moment(seconds: float) -> str:
+    """Seconds since 1970 as a date and time; years beyond 9999, which no calendar here has, as the number."""
+    try:
+        return f"{EPOCH + datetime.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:
+        return number(seconds)
+
+
 def _listing(listing: Listing) -> View:
     view = View(title=listing.title)
     by_column = zip(listing.columns, zip(*listing.rows, strict=True), strict=True) if listing.rows else ()
@@ -287,5 +330,6 @@ VIEWS: dict[type[Record], Callable[[Any], View]] = {
     Notebook: _notebook,
     Policy: _policy,
     Release: _release,
+    Snapshot: _snapshot,
     Verdict: _verdict,
 }

@@ -15,7 +15,7 @@ import msgspec
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint, Training
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.contract import ContractEdit
@@ -30,11 +30,12 @@ from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
 from jupyter_mlprod.core.ports import Ports, Runtime
-from jupyter_mlprod.core.raw import Array, Raw, raw_digest, rows
-from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.raw import Array, Raw, rows
+from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
+from jupyter_mlprod.core.snapshot import Snapshot, redacted
 from jupyter_mlprod.core.source import check_imports, load_function
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
@@ -68,6 +69,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     edit: ContractEdit
     point: OperatingPoint | None
     words: str
+    snapshot: Snapshot | None
 
 
 def run(request: Package, ports: Ports) -> Bundle:
@@ -101,6 +103,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
         edit=_document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT),
         point=_operating_point(request.operating_point, labels),
         words=_words(request.card),
+        snapshot=ports.snapshots.of_file(request.data) if request.data else None,
     )
 
 
@@ -115,13 +118,15 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
     example = parts.example
+    contract = infer_contract(example, capture.outputs, reference, edit=parts.edit)
+    snapshot = redacted(parts.snapshot, contract.personal) if parts.snapshot else None
     bundle = Bundle(
         name=request.name,
-        contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
+        contract=contract,
         scores=infer_scores(request.scores, parts.labels, reference[f"{rows(example)}/{capture.outputs[0]}"]),
         labels=parts.labels,
         preprocess=parts.preprocess.name,
-        snapshot=raw_digest(ports.data.read(request.data)) if request.data else "",
+        snapshot=digest(snapshot) if snapshot else "",
         postprocess=parts.postprocess.name or msgspec.UNSET,
         normalization=dict(parts.ends.normalization) or msgspec.UNSET,
         operating_point=parts.point or msgspec.UNSET,
@@ -130,7 +135,10 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     staging = ports.scratch / f"staging-{uuid.uuid4().hex[:12]}"
     try:
         _stage(bundle, parts, ports, folder=folder, staging=staging)
-        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference)
+        if snapshot:
+            _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
+            ports.records.put(snapshot)
+        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference, training=capture.training)
         name = digest(kept)
         attach_lock(ports.bundles.path(name), ports)
         attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
@@ -163,7 +171,7 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
 
 
 def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array]
+    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array], training: Training
 ) -> Bundle:
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
@@ -178,7 +186,7 @@ def _prove_and_keep(
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     _demand_replay(bundle, ports, staging=staging)
-    origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
+    origin = msgspec.structs.replace(ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=training)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
     ports.records.put(kept)

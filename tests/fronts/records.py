@@ -12,6 +12,7 @@ from jupyter_mlprod.core.notebook import Notebook, Parameter
 from jupyter_mlprod.core.policy import Policy, Rule
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
+from jupyter_mlprod.core.snapshot import PROBABILITIES, Categories, ColumnFacts, Numbers, Snapshot
 from jupyter_mlprod.core.verdict import judge
 
 NOW = datetime.datetime(2026, 11, 24, 9, 30, tzinfo=datetime.UTC)
@@ -85,6 +86,29 @@ RELEASE = Release(
 )
 ASKED = msgspec.structs.replace(RELEASE, state="asked", version=0)
 
+SNAPSHOT = Snapshot(
+    kind="table",
+    rows=1_000_000,
+    sampled=100_000,
+    columns=(
+        ColumnFacts(
+            name="radius",
+            type="float",
+            nulls=12,
+            fingerprint=DIGEST,
+            channels=(
+                Numbers(
+                    low=1.5, high=39.0, mean=20.0, std=3.0, infinite=0, quantiles=(20.25,) * len(PROBABILITIES), edges=(1.5,), counts=(0, 9)
+                ),
+            ),
+        ),
+        ColumnFacts(
+            name="site", type="string", nulls=0, fingerprint=DIGEST, categories=Categories(counts={"left": 9}, others=1, distinct=2)
+        ),
+        ColumnFacts(name="age", type="int", nulls=0, withheld=True),
+    ),
+)
+
 RECORDS: dict[str, Record] = {
     "asked": ASKED,
     "bundle": BUNDLE,
@@ -94,6 +118,7 @@ RECORDS: dict[str, Record] = {
     "notebook": NOTEBOOK,
     "policy": POLICY,
     "release": RELEASE,
+    "snapshot": SNAPSHOT,
     "verdict": VERDICT,
 }
 
@@ -117,8 +142,10 @@ def _poison(value: object, free: set[str]) -> object:
             if value.get(key):
                 poisoned_keys[key] = {EVIL: EVIL}
         for key in ("labels", "categories", "columns"):
-            if value.get(key):
+            if value.get(key) and isinstance(value[key], list | tuple) and isinstance(value[key][0], str):
                 poisoned_keys[key] = [f"{EVIL}{index}" for index, _ in enumerate(value[key])]
+        if isinstance(value.get("counts"), dict):
+            poisoned_keys["counts"] = dict.fromkeys([EVIL], 9)
         return poisoned_keys
     if isinstance(value, list | tuple):
         return [_numbered(_poison(item, free), index) for index, item in enumerate(value)]

@@ -26,6 +26,7 @@ SAYS = {
     "notebook": ("notebook digits.ipynb", "python3", "epochs", "2 code cells"),
     "policy": ("policy release", "≥ 0.95", "recall [class=*]", "≤ 50 ms", "runner", "7d"),
     "release": ("digits@champion is version 2", "promote by ada@lab", "better on light ink", "before it sha256:0f0f0f0f0f0f"),
+    "snapshot": ("table, 1,000,000 rows", "radius", "20.25", "left", "withheld", "of 100,000 rows"),
     "verdict": ("✗ fail  digits sha256:57001b905fc2, policy release", "✓ pass", "? inconclusive", "missing", "61 [55.3, 72] ms",
                 "about 279 of them", "1 of 4 rules pass"),
 }  # fmt: skip

@@ -13,6 +13,7 @@ import torch
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.capture import CAPTURE_FILE
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.snapshot import SUFFIX
 from jupyter_mlprod.fronts.live import Live
 from jupyter_mlprod.workspace import Workspace
 
@@ -369,3 +370,31 @@ def test_a_model_may_be_named_by_text(live: Live, models: Recorder) -> None:
     assert captured(live, "package", model="net.onnx", name="n", example="X")["model"] == "net.onnx"
     assert captured(live, "package", model="path", name="n", example="X")["model"] == "net.onnx"
     assert models.asked == []
+
+
+def test_a_live_frame_is_described_and_never_written_out(live: Live) -> None:
+    live.names = {**live.names, "secrets": np.array(["a very long secret value"] * 4)}
+    path = captured(live, "package", data="{'s': secrets, 'x': X}")["data"]
+    assert path.endswith(SUFFIX)
+    assert live.workspace.snapshots.of_file(path) == live.workspace.snapshots.of_live({"s": live.names["secrets"], "x": X})
+    assert [file.suffix for file in live.folder.iterdir() if file.name != Path(path).name] == []
+
+
+def test_what_the_contract_calls_personal_is_not_described_even_in_the_scratch_folder(live: Live) -> None:
+    live.names = {
+        **live.names,
+        "people": {"age": np.array([71.25, 3.5]), "site": np.array(["left", "right"])},
+        "toml": '[inputs.age]\npii = "age"\n',
+    }
+    path = captured(live, "package", data="people", contract="toml")["data"]
+    age, site = live.workspace.snapshots.of_file(path).columns
+    assert (age.withheld, site.withheld) == (True, False)
+    assert "71.25" not in Path(path).read_text()
+
+
+def test_a_folder_and_a_file_are_left_for_the_verb_to_read(live: Live) -> None:
+    Path("images").mkdir()
+    np.save("train.npy", X)
+    live.names = {**live.names, "where": Path("images"), "file": Path("train.npy")}
+    for word, wanted in (("images", "images"), ("where", "images"), ("file", "train.npy"), ("train.npy", "train.npy")):
+        assert captured(live, "package", data=word)["data"] == wanted

@@ -12,9 +12,11 @@ import jupyter_mlprod
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.nouns import NOUNS
+from jupyter_mlprod.core.record import digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.fronts import magics
 from jupyter_mlprod.fronts.complete import VerbHelp
+from jupyter_mlprod.fronts.magics import executed_cells
 from tests.fronts.conftest import Kernel
 from tests.fronts.records import RECORDS
 
@@ -229,3 +231,13 @@ def test_every_verb_answers_a_question_mark(shell: InteractiveShell, capsys: pyt
     for verb in REQUESTS:
         assert shell.run_cell(f"%mlprod {verb}?").success  # type: ignore[no-untyped-call]
         assert capsys.readouterr().out.startswith(f"usage: %mlprod {verb}")
+
+
+def test_the_executed_cells_are_digests_in_the_order_of_execution(shell: InteractiveShell) -> None:
+    before = len(executed_cells(shell))
+    run: Any = shell.run_cell
+    run("a = 1", store_history=True)
+    run("%config", store_history=True)
+    run("b = 2", store_history=False)
+    assert executed_cells(shell)[before:] == (digest_bytes(b"a = 1"), digest_bytes(b"%config"))
+    assert executed_cells(None) == ()

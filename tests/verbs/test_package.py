@@ -12,13 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, ORIGIN, SIGNATURE, Bundle
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, ORIGIN, SIGNATURE, SNAPSHOT, Bundle
 from jupyter_mlprod.core.capture import CAPTURE_FILE
 from jupyter_mlprod.core.contract import Tensor
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.raw import raw_digest
-from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.requests import Package, Predict
 from tests.project import make_files, mlprod
 from tests.verbs.tiny import PACKAGED, Desk, graph, linear
@@ -159,7 +158,10 @@ def test_the_bundle_holds_the_example_its_answers_the_snapshot_and_a_signature(b
     x = np.load("x8.npy")[:, 0] / 2
     np.testing.assert_allclose(answers["scores"], np.column_stack([x + 0.5, -x]), atol=1e-6)
     (bundle,) = [bundle for _, bundle, _ in bare_desk.workspace().bundles.all()]
-    assert bundle.snapshot == raw_digest(np.load("x.npy"))
+    snapshot = bare_desk.workspace().snapshots.of_file("x.npy")
+    assert bundle.snapshot == digest(snapshot)
+    assert (folder / SNAPSHOT).read_bytes() == canonical(snapshot)
+    assert bare_desk.workspace().records.get(bundle.snapshot) == snapshot
     assert (folder / SIGNATURE).is_file()
     assert [entry.path for entry in bundle.files if entry.path.startswith("attached")] == []
 
@@ -410,3 +412,20 @@ def test_a_graph_without_preprocessing_or_labels_is_a_bundle_too(bare_desk: Desk
     assert "code/preprocess.py" not in {entry.path for entry in bundle.files}
     answers = bare_desk.workspace().runtimes.open(bare_desk.bundle_folder(digest(bundle)), bundle, threads=1).answer(np.load("x32.npy"))
     assert list(answers) == ["scores"]
+
+
+def test_personal_data_is_held_back_and_the_same_data_gives_the_same_digest(bare_desk: Desk) -> None:
+    personal = '[inputs.input]\npii = "vitals"\n'
+    first = bare_desk.package(0.5, data="x.npy", contract=personal)
+    folder = bare_desk.bundle_folder(first)
+    assert b'"fingerprint":""' in (folder / SNAPSHOT).read_bytes()
+    assert b'"withheld":true' in (folder / SNAPSHOT).read_bytes()
+    assert bare_desk.package(0.5, data="x.npy", contract=personal) == first
+
+
+def test_data_that_cannot_be_read_is_refused_before_the_model_is_touched(bare_desk: Desk) -> None:
+    Path("cut.parquet").write_bytes(b"PAR1")
+    assert (
+        "cut.parquet cannot be read"
+        in bare_desk.refused(Package(model="nothing.onnx", name="tiny", example="x8.npy", data="cut.parquet")).message
+    )

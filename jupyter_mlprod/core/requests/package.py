@@ -39,7 +39,15 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     labels: Annotated[
         str, option("class names in the order of the scores: comma-separated, or a list of the notebook", live="labels", metavar="LABELS")
     ] = ""
-    data: Annotated[str, option("training data; its digest is recorded as the snapshot", live="array", names="file", metavar="DATA")] = ""
+    data: Annotated[
+        str,
+        option(
+            "training data: a frame, an array, a .parquet, .csv, .npy or .npz file, a folder of images; described in snapshot.json",
+            live="snapshot",
+            names="file",
+            metavar="DATA",
+        ),
+    ] = ""
     contract: Annotated[
         str,
         option(
