@@ -348,11 +348,12 @@ class Captures:
         self.cells = cells
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        from jupyter_mlprod.adapters.machine import imported_requirements
         from jupyter_mlprod.adapters.training import training_here
         from jupyter_mlprod.core.capture import add_training
 
         folder = self._captured(source, example, ends, shapes=shapes)
-        add_training(folder, training_here(self.cells))
+        add_training(folder, training_here(self.cells, requirements=imported_requirements()))
         return folder
 
     def _captured(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:

@@ -4,7 +4,6 @@ Nothing is imported to find it out: a library that the notebook never loaded has
 generators keep no seed that could be read back, so theirs are not told.
 """
 
-import importlib.metadata
 import os
 import queue
 import shutil
@@ -20,11 +19,11 @@ STORE_WAIT_S = 5.0
 SEEDS_IN_ENVIRONMENT = {"lightning": "PL_GLOBAL_SEED", "python hashes": "PYTHONHASHSEED"}
 
 
-def training_here(cells: tuple[str, ...]) -> Training:
-    """The facts of this process; ``cells`` are the digests of the notebook's executed cells."""
+def training_here(cells: tuple[str, ...], *, requirements: tuple[str, ...]) -> Training:
+    """The facts of this process; ``cells`` are the digests of the notebook's executed cells, ``requirements`` what it has imported."""
     run, parameters, metrics = _mlflow_run()
     return Training(
-        requirements=imported_requirements(),
+        requirements=requirements,
         cells=cells,
         mlflow_run=run,
         parameters=parameters,
@@ -33,14 +32,6 @@ def training_here(cells: tuple[str, ...]) -> Training:
         cuda=str(_of_torch("version.cuda") or ""),
         driver=_driver(),
     )
-
-
-def imported_requirements() -> tuple[str, ...]:
-    """``name==version`` of each distribution that this process has imported from."""
-    tops = {name.partition(".")[0] for name in sys.modules}
-    owners = importlib.metadata.packages_distributions()
-    names = {owner for top in tops for owner in owners.get(top, ())}
-    return tuple(sorted(f"{name}=={importlib.metadata.version(name)}" for name in names))
 
 
 def _seeds() -> dict[str, int]:

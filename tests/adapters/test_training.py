@@ -12,7 +12,7 @@ import torch
 
 from jupyter_mlprod.adapters import training as module
 from jupyter_mlprod.adapters.machine import Machine, git_dirty
-from jupyter_mlprod.adapters.training import imported_requirements, training_here
+from jupyter_mlprod.adapters.training import training_here
 from jupyter_mlprod.core.bundle import Training
 from jupyter_mlprod.core.capture import CAPTURE_FILE, Capture, add_training, write_capture
 
@@ -161,7 +161,7 @@ def test_a_store_that_fails_or_is_silent_costs_the_details_and_no_more(monkeypat
 
 def test_mlflow_and_torch_are_never_imported_to_ask_them() -> None:
     script = (
-        "import sys; from jupyter_mlprod.adapters.training import training_here; found = training_here(('c',)); "
+        "import sys; from jupyter_mlprod.adapters.training import training_here; found = training_here(('c',), requirements=()); "
         "assert found.cells == ('c',) and not found.seeds and not found.mlflow_run, found; "
         "assert not {'torch', 'mlflow', 'numpy'} & set(sys.modules)"
     )
@@ -173,13 +173,6 @@ def test_seeds_that_can_be_read_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PYTHONHASHSEED", "random")
     torch.manual_seed(42)
     assert training_here(()).seeds == {"lightning": 7, "torch": 42}
-
-
-def test_what_was_imported_is_named_with_its_version() -> None:
-    found = imported_requirements()
-    assert f"torch=={torch.__version__}" in found
-    assert list(found) == sorted(found)
-    assert not any(line.startswith("papermill==") for line in found) or "papermill" in sys.modules
 
 
 def test_what_the_capturer_has_said_stays(tmp_path: Path) -> None:
