@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOMES = {
-    "jupyter_mlprod.workspace": ("load", "open_workspace"),
+    "jupyter_mlprod.workspace": ("load", "load_module", "open_workspace"),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
-        "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
-        "Promote", "Rollback", "Scan", "Show", "Verify",
+        "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Load", "Package", "Predict",
+        "Profile", "Promote", "Rollback", "Scan", "Show", "Verify",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
+    from jupyter_mlprod.adapters.torch_module import TorchModules
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Raw
+    from jupyter_mlprod.core.requests import Load
 
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
@@ -53,6 +55,7 @@ EXTRAS = {
     "pandas",
     "papermill",
     "pyarrow",
+    "safetensors",
     "torch",
 }
 """Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
@@ -183,6 +186,18 @@ class Workspace:
             record: Record = verb.run(request, self)
         return record
 
+    def module(self, request: "Load") -> Any:
+        """The live module that `load` brings back, which no record can hold.
+
+        Raises
+        ------
+        MlprodError : as ``run(request)``.
+        """
+        from jupyter_mlprod.verbs.load import bring_back
+
+        with naming_the_extra("load"):
+            return bring_back(request, self)[1]
+
     def _document_text(self) -> str:
         own = self.root / SETTINGS_FILE
         if not own.is_file():
@@ -260,7 +275,14 @@ class Workspace:
 
     @cached_property
     def models(self) -> "Captures":
-        return Captures(self.scratch / "captures")
+        return Captures(self.scratch / "captures", self)
+
+    @cached_property
+    def modules(self) -> "TorchModules":
+        from jupyter_mlprod.adapters.torch_capture import answered
+        from jupyter_mlprod.adapters.torch_module import TorchModules
+
+        return TorchModules(answered)
 
     @property
     def scratch(self) -> Path:
@@ -279,8 +301,9 @@ class Workspace:
 class Captures:
     """Port `Models`: chooses who captures, by what the model is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workspace: "Workspace") -> None:
         self.folder = folder
+        self.workspace = workspace
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         with naming_the_extra("packaging a model"):
@@ -288,9 +311,12 @@ class Captures:
                 from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
                 return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            from jupyter_mlprod.adapters.torch_capture import TorchCapture
+            from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
+            from jupyter_mlprod.core.capture import note_training
 
-            return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
+            live = imported(source) if isinstance(source, str) else source
+            made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
+            return note_training(made, untrainable=self.workspace.modules.describe(live, made))
 
 
 def open_runtime(folder: Path) -> "OnnxRuntime":
@@ -314,6 +340,18 @@ def raw_of(value: Any) -> "Raw":
     from jupyter_mlprod.adapters.data_files import DataFiles
 
     return DataFiles().from_live(value)
+
+
+def load_module(subject: str, *, trust: str = "") -> Any:
+    """The trainable module of a bundle, on the CPU and in eval mode: ``load_module("digits@champion").train()``.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``, ``bundle-broken``, ``not-trusted``, ``bad-model`` when the bundle holds none, or ``parity``.
+    """
+    from jupyter_mlprod.core.requests import Load
+
+    return open_workspace().module(Load(subject=subject, trust=trust))
 
 
 def load(subject: str, *, trust: str = "") -> "OnnxRuntime":

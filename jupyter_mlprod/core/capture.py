@@ -11,6 +11,7 @@ It is the only thing that `package` reads of a model, so a live module, a file a
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -39,6 +40,27 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     shapes: dict[str, tuple[int | str, ...]] = {}
     ensemble: Ensemble | None = None
     training: Training = Training()
+
+
+def read_capture(folder: Path) -> Capture:
+    """What a capture says of itself.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when the folder is no capture.
+    """
+    try:
+        return msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+
+
+def note_training(folder: Path, **facts: Any) -> Path:
+    """Lay what was found out about the training over what the capture says of it."""
+    capture = read_capture(folder)
+    training = msgspec.structs.replace(capture.training, **facts)
+    (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(msgspec.structs.replace(capture, training=training)))
+    return folder
 
 
 def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:

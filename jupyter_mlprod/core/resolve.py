@@ -117,14 +117,17 @@ def _names(ports: Ports) -> list[str]:
     return sorted({bundle.name for _, bundle, _ in ports.bundles.all()} | {entry.name for entry in ports.ledger.entries()})
 
 
-def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
+def check_trust(found: Found, ports: Ports, *, trust: str, besides: str = "") -> None:
     """Refuse to run the code of a bundle that no trusted key has signed, unless a reason was given; the reason is recorded.
+
+    ``besides`` names what is run of it that is neither preprocessing nor postprocessing.
 
     Raises
     ------
     MlprodError : ``not-trusted``.
     """
-    if not found.bundle.has_code:
+    code = [*filter(None, [besides]), *(f"{name}()" for name in found.bundle.functions)]
+    if not code:
         return
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
     if fault and trust:
@@ -140,8 +143,9 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
             )
         )
     elif fault:
+        read = [str(found.folder / name) for name, runs in (("module", besides), ("code", found.bundle.has_code)) if runs]
         raise MlprodError(
             Code.NOT_TRUSTED,
-            f"{found.bundle.name}@{short(found.digest)} holds {', '.join(f'{name}()' for name in found.bundle.functions)} and {fault}",
-            hint=f"read {found.folder / 'code'} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            f"{found.bundle.name}@{short(found.digest)} holds {', '.join(code)} and {fault}",
+            hint=f"read {' and '.join(read)} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
         )

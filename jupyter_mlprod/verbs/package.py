@@ -15,7 +15,7 @@ import msgspec
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -96,10 +96,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
 
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
-    try:
-        capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+    capture = read_capture(folder)
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")

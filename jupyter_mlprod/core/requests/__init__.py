@@ -10,6 +10,7 @@ from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.requests.history import History
 from jupyter_mlprod.core.requests.init import Init
 from jupyter_mlprod.core.requests.list import List
+from jupyter_mlprod.core.requests.load import Load
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.requests.predict import Predict
 from jupyter_mlprod.core.requests.profile import Profile
@@ -22,12 +23,13 @@ from jupyter_mlprod.core.requests.verify import Verify
 REQUESTS: dict[str, type[Request]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Show, List, Compare, History, Verify, Gc, Doctor,
+        Init, Package, Load, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Show, List, Compare, History, Verify, Gc,
+        Doctor,
     )
 }  # fmt: skip
 """Every verb, in the order of the flow."""
 
 __all__ = [
-    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Package", "Predict", "Profile",
-    "Promote", "Request", "Rollback", "Scan", "Show", "Verify",
+    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Gate", "Gc", "History", "Init", "List", "Load", "Package", "Predict",
+    "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Verify",
 ]  # fmt: skip
