@@ -311,8 +311,13 @@ class Captures:
                 from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
                 return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
             from jupyter_mlprod.core.capture import note_training
+
+            if isinstance(source, str) and source.endswith(".pt2"):
+                from jupyter_mlprod.adapters.pt2_capture import UNTRAINABLE, Pt2Capture
+
+                return note_training(Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes), untrainable=UNTRAINABLE)
+            from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
 
             live = imported(source) if isinstance(source, str) else source
             made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)

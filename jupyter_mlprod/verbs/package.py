@@ -284,7 +284,7 @@ def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
     """The capture that a magic has made already, or a new one from a file or an import path."""
     if names_file(f"{request.model}/{CAPTURE_FILE}"):
         return Path(request.model)
-    if request.model.endswith((".pt2", ".pt", ".pth", ".pkl")):
+    if request.model.endswith((".pt", ".pth", ".pkl")):
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")
     shapes = {name: field.shape for name, field in parts.edit.inputs.items() if field.shape is not None}

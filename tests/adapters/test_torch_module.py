@@ -93,7 +93,7 @@ class Lit(lightning.LightningModule):
         return cast("torch.Tensor", self.layer(x))
 
     def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
-        return self(batch[0]).square().mean()
+        return cast("torch.Tensor", self(batch[0]).square().mean())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
