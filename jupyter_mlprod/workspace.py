@@ -8,7 +8,9 @@ import contextlib
 import datetime
 import importlib
 import os
+import shutil
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.base import Request
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.core.settings import read_document
+from jupyter_mlprod.core.subject import MODEL_URI, names_file, parse_model_uri
 
 if TYPE_CHECKING:
     from jupyter_mlprod.adapters.data_files import DataFiles
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
+ADOPTED = "adopted"
+"""The parameter of the training under which a model of another tool is named."""
 RUN_VARIABLE = "MLPROD_RUN"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 """Jupyter's servers tell a kernel its notebook by this; so does the runner."""
@@ -57,6 +62,7 @@ EXTRAS = {
     "pyarrow",
     "safetensors",
     "torch",
+    "yaml",
 }
 """Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
 
@@ -307,21 +313,51 @@ class Captures:
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         with naming_the_extra("packaging a model"):
-            if isinstance(source, str) and source.endswith(".onnx"):
-                from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+            return self._single(source, example, ends, shapes)
 
-                return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            from jupyter_mlprod.core.capture import note_training
+    def _single(self, source: Any, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        from jupyter_mlprod.core.capture import note_training
 
-            if isinstance(source, str) and source.endswith(".pt2"):
-                from jupyter_mlprod.adapters.pt2_capture import UNTRAINABLE, Pt2Capture
+        if isinstance(source, str) and source.startswith(MODEL_URI):
+            return self._registered(source, example, ends, shapes)
+        if isinstance(source, str) and names_file(f"{source}/MLmodel"):
+            return self._logged(Path(source), source, example, ends, shapes)
+        if isinstance(source, str) and source.endswith(".onnx"):
+            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
-                return note_training(Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes), untrainable=UNTRAINABLE)
-            from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
+            return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
+        if isinstance(source, str) and source.endswith(".pt2"):
+            from jupyter_mlprod.adapters.pt2_capture import UNTRAINABLE, Pt2Capture
 
-            live = imported(source) if isinstance(source, str) else source
-            made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
-            return note_training(made, untrainable=self.workspace.modules.describe(live, made))
+            return note_training(Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes), untrainable=UNTRAINABLE)
+        from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
+
+        live = imported(source) if isinstance(source, str) else source
+        made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
+        return note_training(made, untrainable=self.workspace.modules.describe(live, made))
+
+    def _registered(self, uri: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        """A version of the registry, brought here for as long as its capture takes."""
+        subject = parse_model_uri(uri)
+        registry = self.workspace.registry
+        version = registry.alias(subject.name, subject.rest) if subject.kind == "alias" else int(subject.rest)
+        if version is None:
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"the registry's {subject.name} has no alias {subject.rest!r}", hint="mlprod list")
+        into = self.folder / f"fetched-{uuid.uuid4().hex[:12]}"
+        try:
+            folder = registry.fetch(subject.name, version, into)
+            return self._logged(folder, f"{MODEL_URI}{subject.name}/{version}", example, ends, shapes)
+        finally:
+            shutil.rmtree(into, ignore_errors=True)
+
+    def _logged(self, folder: Path, name: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        """A model that another tool logged to MLflow; what is known of where it comes from is noted."""
+        from jupyter_mlprod.adapters.mlflow_model import read_logged
+        from jupyter_mlprod.core.capture import note_training
+
+        logged = read_logged(folder, name)
+        made = self._single(str(logged.file), example, ends, shapes)
+        return note_training(made, mlflow_run=logged.run, parameters={ADOPTED: name})
 
 
 def open_runtime(folder: Path) -> "OnnxRuntime":
