@@ -325,11 +325,13 @@ class Captures:
         if isinstance(source, str) and source.endswith(".onnx"):
             from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
-            return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
+            made = OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
+            return note_training(made, untrainable="an .onnx file holds a graph, and no module")
         if isinstance(source, str) and source.endswith(".pt2"):
-            from jupyter_mlprod.adapters.pt2_capture import UNTRAINABLE, Pt2Capture
+            from jupyter_mlprod.adapters.pt2_capture import Pt2Capture
 
-            return note_training(Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes), untrainable=UNTRAINABLE)
+            made = Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes)
+            return note_training(made, untrainable="a .pt2 file holds a program, and no module")
         from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
 
         live = imported(source) if isinstance(source, str) else source

@@ -29,7 +29,6 @@ from jupyter_mlprod.core.subject import names_file
 
 CHILD = Path(__file__).with_name("pt2_child.py")
 PATIENCE_S = 1200
-UNTRAINABLE = "a .pt2 holds a program, and no module"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

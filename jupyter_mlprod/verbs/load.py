@@ -58,7 +58,7 @@ def bring_back(request: Load, ports: Ports) -> tuple[Bundle, Any]:
 
 def _reason(found: Found, ports: Ports) -> str:
     origins = (origin for digest, _, origin in ports.bundles.all() if digest == found.digest)
-    return next((origin.training.untrainable for origin in origins if origin.training.untrainable), "it was packaged from a graph")
+    return next((origin.training.untrainable for origin in origins if origin.training.untrainable), "none was packaged with it")
 
 
 def _demand_the_same_answers(found: Found, module: Any, ports: Ports) -> None:
