@@ -11,7 +11,6 @@ It is the only thing that `package` reads of a model, so a live module, a file a
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -55,10 +54,15 @@ def read_capture(folder: Path) -> Capture:
         raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
 
 
-def note_training(folder: Path, **facts: Any) -> Path:
-    """Lay what was found out about the training over what the capture says of it."""
+def note_training(folder: Path, *, untrainable: str = "", mlflow_run: str = "", parameters: Mapping[str, str] | None = None) -> Path:
+    """Lay what was found out about the training over what the capture says of it; what is empty changes nothing."""
     capture = read_capture(folder)
-    training = msgspec.structs.replace(capture.training, **facts)
+    training = msgspec.structs.replace(
+        capture.training,
+        untrainable=untrainable or capture.training.untrainable,
+        mlflow_run=mlflow_run or capture.training.mlflow_run,
+        parameters={**capture.training.parameters, **(parameters or {})},
+    )
     (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(msgspec.structs.replace(capture, training=training)))
     return folder
 
