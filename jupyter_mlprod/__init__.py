@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOMES = {
-    "jupyter_mlprod.workspace": ("load", "open_workspace"),
+    "jupyter_mlprod.workspace": ("load", "load_module", "open_workspace"),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
-        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Package", "Predict",
+        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load", "Package", "Predict",
         "Profile", "Promote", "Rollback", "Scan", "Show", "Sign", "Verify",
     ),
 }  # fmt: skip

@@ -8,7 +8,9 @@ import contextlib
 import datetime
 import importlib
 import os
+import shutil
 import tomllib
+import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -23,6 +25,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.base import Request
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.core.settings import read_document
+from jupyter_mlprod.core.subject import MODEL_URI, names_file, parse_model_uri
 
 if TYPE_CHECKING:
     from jupyter_mlprod.adapters.arrivals import DiskArrivals
@@ -39,11 +42,15 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.adapters.snapshots import Snapshots
+    from jupyter_mlprod.adapters.torch_module import TorchModules
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.raw import Array, Raw
+    from jupyter_mlprod.core.requests import Load
 
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
+ADOPTED = "adopted"
+"""The parameter of the training under which a model of another tool is named."""
 RUN_VARIABLE = "MLPROD_RUN"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 """Jupyter's servers tell a kernel its notebook by this; so does the runner."""
@@ -61,7 +68,9 @@ EXTRAS = {
     "pandas",
     "papermill",
     "pyarrow",
+    "safetensors",
     "torch",
+    "yaml",
 }
 """Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
 
@@ -196,6 +205,18 @@ class Workspace:
             self.arrivals.leave()
         return record
 
+    def module(self, request: "Load") -> Any:
+        """The live module that `load` brings back, which no record can hold.
+
+        Raises
+        ------
+        MlprodError : as ``run(request)``.
+        """
+        from jupyter_mlprod.verbs.load import bring_back
+
+        with naming_the_extra("load"):
+            return bring_back(request, self)[1]
+
     def _document_text(self) -> str:
         own = self.root / SETTINGS_FILE
         if not own.is_file():
@@ -317,7 +338,14 @@ class Workspace:
 
     @cached_property
     def models(self) -> "Captures":
-        return Captures(self.scratch / "captures", cells=self.cells)
+        return Captures(self.scratch / "captures", self)
+
+    @cached_property
+    def modules(self) -> "TorchModules":
+        from jupyter_mlprod.adapters.torch_capture import answered
+        from jupyter_mlprod.adapters.torch_module import TorchModules
+
+        return TorchModules(answered)
 
     @property
     def scratch(self) -> Path:
@@ -340,31 +368,69 @@ class Workspace:
 class Captures:
     """Port `Models`: chooses who captures, by what the model is, and adds what this process knows of the training.
 
-    ``cells`` are the digests of the notebook's executed cells; the front that has a shell sets them on the workspace.
+    The digests of the notebook's executed cells are the workspace's; the front that has a shell sets them there.
     """
 
-    def __init__(self, folder: Path, *, cells: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, workspace: "Workspace") -> None:
         self.folder = folder
-        self.cells = cells
+        self.workspace = workspace
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         from jupyter_mlprod.adapters.machine import imported_requirements
         from jupyter_mlprod.adapters.training import training_here
         from jupyter_mlprod.core.capture import add_training
 
-        folder = self._captured(source, example, ends, shapes=shapes)
-        add_training(folder, training_here(self.cells, requirements=imported_requirements()))
-        return folder
-
-    def _captured(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
         with naming_the_extra("packaging a model"):
-            if isinstance(source, str) and source.endswith(".onnx"):
-                from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+            folder = self._single(source, example, ends, shapes)
+        return add_training(folder, training_here(self.workspace.cells, requirements=imported_requirements()))
 
-                return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            from jupyter_mlprod.adapters.torch_capture import TorchCapture
+    def _single(self, source: Any, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        from jupyter_mlprod.core.bundle import Training
+        from jupyter_mlprod.core.capture import add_training
 
-            return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
+        if isinstance(source, str) and source.startswith(MODEL_URI):
+            return self._registered(source, example, ends, shapes)
+        if isinstance(source, str) and names_file(f"{source}/MLmodel"):
+            return self._logged(Path(source), source, example, ends, shapes)
+        if isinstance(source, str) and source.endswith(".onnx"):
+            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+
+            made = OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
+            return add_training(made, Training(untrainable="an .onnx file holds a graph, and no module"))
+        if isinstance(source, str) and source.endswith(".pt2"):
+            from jupyter_mlprod.adapters.pt2_capture import Pt2Capture
+
+            made = Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes)
+            return add_training(made, Training(untrainable="a .pt2 file holds a program, and no module"))
+        from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
+
+        live = imported(source) if isinstance(source, str) else source
+        made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
+        return add_training(made, Training(untrainable=self.workspace.modules.describe(live, made)))
+
+    def _registered(self, uri: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        """A version of the registry, brought here for as long as its capture takes."""
+        subject = parse_model_uri(uri)
+        registry = self.workspace.registry
+        version = registry.alias(subject.name, subject.rest) if subject.kind == "alias" else int(subject.rest)
+        if version is None:
+            raise MlprodError(Code.UNKNOWN_SUBJECT, f"the registry's {subject.name} has no alias {subject.rest!r}", hint="mlprod list")
+        into = self.folder / f"fetched-{uuid.uuid4().hex[:12]}"
+        try:
+            folder = registry.fetch(subject.name, version, into)
+            return self._logged(folder, f"{MODEL_URI}{subject.name}/{version}", example, ends, shapes)
+        finally:
+            shutil.rmtree(into, ignore_errors=True)
+
+    def _logged(self, folder: Path, name: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        """A model that another tool logged to MLflow; what is known of where it comes from is noted."""
+        from jupyter_mlprod.adapters.mlflow_model import read_logged
+        from jupyter_mlprod.core.bundle import Training
+        from jupyter_mlprod.core.capture import add_training
+
+        logged = read_logged(folder, name)
+        made = self._single(str(logged.file), example, ends, shapes)
+        return add_training(made, Training(mlflow_run=logged.run, parameters={ADOPTED: name}))
 
 
 def open_model(folder: Path) -> "Model":
@@ -412,6 +478,18 @@ class Model:
         if self.bundle.contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
             raw = next(iter(raw.values()))
         return self.runtime.answer(raw)
+
+
+def load_module(subject: str, *, trust: str = "") -> Any:
+    """The trainable module of a bundle, on the CPU and in eval mode: ``load_module("digits@champion").train()``.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``, ``bundle-broken``, ``not-trusted``, ``bad-model`` when the bundle holds none, or ``parity``.
+    """
+    from jupyter_mlprod.core.requests import Load
+
+    return open_workspace().module(Load(subject=subject, trust=trust))
 
 
 def load(subject: str, *, trust: str = "") -> Model:

@@ -258,3 +258,15 @@ def test_no_notebook_runs_when_another_cannot_be_read(project: Path) -> None:
     write_notebook(project, ("open('ran', 'w')",))
     mlprod("gate", "release.ipynb", "absent.ipynb", "--policy", "execution", cwd=project, check=2)
     assert not (project / "ran").exists()
+
+
+def test_a_notebook_may_bring_a_packaged_model_back_instead_of_training(project: Path) -> None:
+    before = champion(project)
+    bring = 'bundle = "tiny@champion"\nimport numpy as np\nfrom prepare import prepare\nx, y = np.load("x.npy"), np.load("y.npy")'
+    weights = "import torch\nassert net.weight[0, 0] == 1 and not net.training"
+    cells = (LOAD, bring, "net = %mlprod load {bundle}", weights, PACKAGE, "%mlprod check tiny --data x", EVALUATE, GATE, PROMOTE)
+    mlprod("gate", str(write_notebook(project, cells)), cwd=project)
+    bundle = json.loads(mlprod("show", "tiny@champion", "--json", cwd=project).stdout)
+    assert champion(project) != before
+    former = json.loads(mlprod("show", before, "--json", cwd=project).stdout)
+    assert [entry for entry in bundle["files"] if "module/" in entry["path"]] == [e for e in former["files"] if "module/" in e["path"]]

@@ -99,6 +99,12 @@ def input_names(module: "torch.nn.Module") -> list[str]:
     return names
 
 
+def answered(module: "torch.nn.Module", prepared: Mapping[str, Array]) -> dict[str, Array]:
+    """What a module answers to arrays by name, named as in its capture."""
+    with torch.inference_mode():
+        return _named_outputs(_call(module, {name: _tensor(array) for name, array in prepared.items()}))
+
+
 def _call(module: "torch.nn.Module", inputs: Tensors) -> Any:
     try:
         return module(**inputs)

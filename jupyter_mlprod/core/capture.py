@@ -41,21 +41,35 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     training: Training = Training()
 
 
-def add_training(folder: Path, training: Training) -> None:
-    """Say in a capture where its model comes from; what whoever captured it has said already stays.
+def read_capture(folder: Path) -> Capture:
+    """What a capture says of itself.
 
     Raises
     ------
-    MlprodError : ``disk``.
+    MlprodError : ``bad-model`` when the folder is no capture.
     """
-    file = folder / CAPTURE_FILE
-    capture = msgspec.json.decode(file.read_bytes(), type=Capture)
+    try:
+        return msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+
+
+def add_training(folder: Path, training: Training) -> Path:
+    """Say in a capture where its model comes from; what has been said already stays, so whoever knows best speaks first.
+
+    Raises
+    ------
+    MlprodError : ``bad-model``, ``disk``.
+    """
+    capture = read_capture(folder)
     said = {name: value for name in Training.__struct_fields__ if (value := getattr(capture.training, name))}
     whole = msgspec.structs.replace(capture, training=msgspec.structs.replace(training, **said))
+    file = folder / CAPTURE_FILE
     try:
         file.write_bytes(msgspec.json.encode(whole))
     except OSError as error:
         raise MlprodError(Code.DISK, f"{file} could not be written: {error.strerror or error}", hint="free space or rights") from error
+    return folder
 
 
 def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:

@@ -75,6 +75,12 @@ class Registry(Protocol):
     def fetch(self, name: str, version: int, into: Path) -> Path: ...
 
 
+class Outputs(Protocol):
+    """Whatever gives the contract's outputs to raw rows."""
+
+    def outputs(self, raw: "Raw") -> dict[str, "Array"]: ...
+
+
 class Runtime(Protocol):
     """A loaded bundle. ``answer`` keeps to the contract and decides, ``outputs`` does neither; ``graph`` runs the model alone."""
 
@@ -117,6 +123,14 @@ class Models(Protocol):
     """
 
     def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path: ...
+
+
+class Modules(Protocol):
+    """Trainable modules: written down beside a capture (or told why that cannot be), brought back from a bundle, and asked by name."""
+
+    def describe(self, module: Any, capture: Path) -> str: ...
+    def restore(self, folder: Path, bundle: Bundle) -> Any: ...
+    def answer(self, module: Any, prepared: Mapping[str, "Array"]) -> dict[str, "Array"]: ...
 
 
 class Data(Protocol):
@@ -241,6 +255,8 @@ class Ports(Protocol):
     def graphs(self) -> Graphs: ...
     @property
     def models(self) -> Models: ...
+    @property
+    def modules(self) -> Modules: ...
     @property
     def data(self) -> Data: ...
     @property

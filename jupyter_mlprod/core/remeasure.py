@@ -13,7 +13,7 @@ from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.conformance import Conformance, check_batch
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.evidence import Measure
-from jupyter_mlprod.core.ports import Runtime
+from jupyter_mlprod.core.ports import Outputs
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 
 PARITY_ATOL = 1e-4
@@ -48,7 +48,7 @@ def batch_sizes(n: int) -> tuple[int, ...]:
     return tuple(sorted({1, min(3, n), n}))
 
 
-def parity_measures(bundle: Bundle, runtime: Runtime, raw: Raw, reference: Mapping[str, Array], *, per_batch: bool) -> tuple[Measure, ...]:
+def parity_measures(bundle: Bundle, runtime: Outputs, raw: Raw, reference: Mapping[str, Array], *, per_batch: bool) -> tuple[Measure, ...]:
     """Largest difference and differing arg-max between reference answers and the runtime's, at each batch size.
 
     Parameters
@@ -92,6 +92,6 @@ def _parity_at(bundle: Bundle, answered: dict[str, Array], wanted: dict[str, Arr
     return (Measure(name="parity_max_abs_diff", value=float(gaps.max()), unit="1", n=n, where=where), mismatches)
 
 
-def _answers(runtime: Runtime, raw: Raw, *, batch: int, upto: int) -> dict[str, Array]:
+def _answers(runtime: Outputs, raw: Raw, *, batch: int, upto: int) -> dict[str, Array]:
     pieces = [runtime.outputs(part(raw, start, start + batch)) for start in range(0, upto, batch)]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -11,6 +11,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 NAME_RULE = "letters, digits, '.', '_' and '-', at most 100"
 LONGEST_VERSION = 9
+MODEL_URI = "models:/"
 DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
 
 
@@ -51,6 +52,25 @@ def parse_subject(text: str) -> Subject:
         f"{text[:120]!r} is no subject",
         hint="write NAME, NAME@ALIAS, NAME:VERSION, sha256:… (8 or more digits) or a path",
     )
+
+
+def parse_model_uri(text: str) -> Subject:
+    """A version or an alias as MLflow writes it: ``models:/digits/3``, ``models:/digits@champion``.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` when it is neither.
+    """
+    rest = text.removeprefix(MODEL_URI)
+    try:
+        subject = parse_subject(rest if "@" in rest else ":".join(rest.rsplit("/", 1)))
+    except MlprodError:
+        subject = Subject(kind="path", name=rest)
+    if subject.kind not in ("alias", "version"):
+        raise MlprodError(
+            Code.BAD_REQUEST, f"{text[:120]!r} names no version", hint=f"write {MODEL_URI}NAME/VERSION or {MODEL_URI}NAME@ALIAS"
+        )
+    return subject
 
 
 def names_file(text: str) -> bool:

@@ -26,7 +26,7 @@ from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.snapshot import SUFFIX, redacted
 from jupyter_mlprod.core.source import Carried, carry, carry_cell, load_function
-from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.subject import MODEL_URI, names_file
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace
 
@@ -209,7 +209,7 @@ class Live:
 
     def _model(self, word: str, values: Mapping[str, Any]) -> str:
         """A live module becomes a capture; the original answers with the notebook's own function, not with the text made of it."""
-        if word not in self.names and (IMPORT_PATH.fullmatch(word) or Path(word).is_dir()):
+        if word not in self.names and (IMPORT_PATH.fullmatch(word) or word.startswith(MODEL_URI) or Path(word).is_dir()):
             return word
         model = self.value(word)
         if isinstance(model, str | os.PathLike):

@@ -41,7 +41,7 @@ class MlprodMagics(Magics):
 
     @needs_local_scope
     @line_magic
-    def mlprod(self, line: str, local_ns: dict[str, Any] | None = None) -> "Record | None":
+    def mlprod(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
         """Package, measure, gate and promote a model: ``%mlprod VERB …``; ``%mlprod VERB?`` or ``%mlprod VERB --help`` shows a verb."""
         assert self.shell is not None
         try:
@@ -82,7 +82,7 @@ class MlprodMagics(Magics):
             raise MlprodError(code, f"{name!r} is a {type(function).__name__}", hint="write it as 'def prepare(batch): …'")
         self.cells[option] = CellCode(name=name, text=cell, function=function)
 
-    def _run(self, line: str, names: dict[str, Any]) -> "Record | None":
+    def _run(self, line: str, names: dict[str, Any]) -> Any:
         words = split_words(line)
         if words[:1] == ["help"]:
             words = [*words[1:], "--help"]
@@ -94,14 +94,18 @@ class MlprodMagics(Magics):
             return None
         return self._carry_out(words[0], words[1:], names)
 
-    def _carry_out(self, verb: str, rest: list[str], names: dict[str, Any]) -> "Record":
+    def _carry_out(self, verb: str, rest: list[str], names: dict[str, Any]) -> Any:
+        """The record of a verb; of ``load`` the live module, which only a kernel can hold."""
         call.kind_of(verb, prefix=PREFIX)
+        from jupyter_mlprod.core.requests.load import Load
         from jupyter_mlprod.fronts.live import Live
 
         workspace = self.workspace()
         workspace.cells = executed_cells(self.shell)
         live = Live(names, workspace, cells=self.cells)
         request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
+        if isinstance(request, Load):
+            return workspace.module(request)
         record = workspace.run(request)
         self._stop_on_verdict(record, request, workspace)
         return record

@@ -16,7 +16,7 @@ from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint, Training
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, toml_text
@@ -108,10 +108,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
 
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
-    try:
-        capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+    capture = read_capture(folder)
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")
@@ -342,7 +339,7 @@ def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
     """The capture that a magic has made already, or a new one from a file or an import path."""
     if names_file(f"{request.model}/{CAPTURE_FILE}"):
         return Path(request.model)
-    if request.model.endswith((".pt2", ".pt", ".pth", ".pkl")):
+    if request.model.endswith((".pt", ".pth", ".pkl")):
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")
     shapes = {name: field.shape for name, field in parts.edit.inputs.items() if field.shape is not None}

@@ -131,9 +131,9 @@ def test_the_active_run_its_parameters_and_metrics_are_told(tmp_path: Path) -> N
             mlflow.log_param("epochs", 3)
             mlflow.log_metric("loss", 0.5)
             mlflow.log_metric("bad", float("nan"))
-            found = training_here(())
+            found = training_here((), requirements=())
         assert (found.mlflow_run, found.parameters, found.metrics) == (run.info.run_id, {"epochs": "3"}, {"loss": 0.5})
-        assert training_here(()).mlflow_run == ""
+        assert training_here((), requirements=()).mlflow_run == ""
     finally:
         mlflow.set_tracking_uri(before)
 
@@ -154,7 +154,7 @@ def test_a_store_that_fails_or_is_silent_costs_the_details_and_no_more(monkeypat
     monkeypatch.setattr(module, "STORE_WAIT_S", 0.05)
     for answer in (fails, lambda _name: release.wait(60)):
         monkeypatch.setitem(sys.modules, "mlflow", _store(answer))
-        found = training_here(())
+        found = training_here((), requirements=())
         assert (found.mlflow_run, found.parameters, found.metrics) == ("abc", {}, {})
     release.set()
 
@@ -172,7 +172,7 @@ def test_seeds_that_can_be_read_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PL_GLOBAL_SEED", "7")
     monkeypatch.setenv("PYTHONHASHSEED", "random")
     torch.manual_seed(42)
-    assert training_here(()).seeds == {"lightning": 7, "torch": 42}
+    assert training_here((), requirements=()).seeds == {"lightning": 7, "torch": 42}
 
 
 def test_what_the_capturer_has_said_stays(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from jupyter_mlprod.core.requests.history import History
 from jupyter_mlprod.core.requests.init import Init
 from jupyter_mlprod.core.requests.keygen import Keygen
 from jupyter_mlprod.core.requests.list import List
+from jupyter_mlprod.core.requests.load import Load
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.requests.predict import Predict
 from jupyter_mlprod.core.requests.profile import Profile
@@ -25,13 +26,13 @@ from jupyter_mlprod.core.requests.verify import Verify
 REQUESTS: dict[str, type[Request]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Init, Package, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History,
+        Init, Package, Load, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History,
         Keygen, Sign, Verify, Gc, Doctor,
     )
 }  # fmt: skip
 """Every verb, in the order of the flow."""
 
 __all__ = [
-    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Package", "Predict",
-    "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Sign", "Verify",
+    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load", "Package",
+    "Predict", "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Sign", "Verify",
 ]  # fmt: skip

@@ -12,7 +12,13 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     """
 
     model: Annotated[
-        str, option("a torch module of the notebook, an .onnx file, or module:object", positional=True, live="model", metavar="MODEL")
+        str,
+        option(
+            "a torch module of the notebook, an .onnx or .pt2 file, module:object, or models:/NAME/VERSION of the registry",
+            positional=True,
+            live="model",
+            metavar="MODEL",
+        ),
     ]
     name: Annotated[str, option("name of the bundle, also its name in the registry", metavar="NAME")]
     example: Annotated[

@@ -1,0 +1,116 @@
+"""A ``.pt2`` program as a capture. It is looked into first (`core.pt2`), then loaded in a child process with limits (`pt2_child`).
+
+Preprocessing and postprocessing run here, so the child sees no code of the user; of the child nothing is read but arrays without objects,
+a graph, and one JSON document.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
+from jupyter_mlprod.core.capture import Capture, write_capture
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.graph import bare_bytes
+from jupyter_mlprod.core.pt2 import Program, read_program
+from jupyter_mlprod.core.raw import Array, Raw, part, rows
+from jupyter_mlprod.core.remeasure import batch_sizes
+from jupyter_mlprod.core.subject import names_file
+
+CHILD = Path(__file__).with_name("pt2_child.py")
+PATIENCE_S = 1200
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child says of itself."""
+
+    outputs: tuple[str, ...] = ()
+    torch: str = ""
+    fault: str = ""
+
+
+class Pt2Capture:
+    """Captures ``.pt2`` files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def capture(self, source: str, example: Raw, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:  # noqa: ARG002
+        """Look into the file, and let a child process answer and export.
+
+        Raises
+        ------
+        MlprodError : ``bad-model`` with what in the file is refused, or why the child could not do it.
+        """
+        if not names_file(source):
+            raise MlprodError(Code.BAD_MODEL, f"no model file {source!r}")
+        work = self.folder / f"pt2-{uuid.uuid4().hex[:12]}"
+        try:
+            work.mkdir(parents=True)
+            program = read_program(Path(source), work / "program.pt2")
+            cases = [str(batch) for batch in batch_sizes(rows(example))]
+            for number, batch in enumerate(batch_sizes(rows(example))):
+                prepared = graph_inputs(ends, part(example, 0, batch), list(program.shapes), tell=True)
+                np.savez(work / f"case_{number:03}.npz", allow_pickle=False, **_numbers(prepared))
+            outcome = _run(work, Path(source).name)
+            return self._written(work, program, outcome, ends, cases)
+        except OSError as error:
+            raise MlprodError(Code.DISK, f"{work} could not be written: {error.strerror or error}", hint="free space or rights") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _written(self, work: Path, program: Program, outcome: Outcome, ends: Ends, cases: list[str]) -> Path:
+        try:
+            with np.load(work / "answers.npz", allow_pickle=False) as answers:
+                given = [{name: answers[f"{number:03}/{name}"] for name in outcome.outputs} for number in range(len(cases))]
+            model = onnx.load(str(work / "graph.onnx"))
+        except (OSError, ValueError, KeyError, DecodeError, onnx.checker.ValidationError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise MlprodError(Code.BAD_MODEL, f"the process that loaded the file left something unreadable behind: {reason}") from error
+        final = [final_outputs(ends, named, tell=True) for named in given]
+        reference = {f"{case}/{name}": array for case, named in zip(cases, final, strict=True) for name, array in named.items()}
+        capture = Capture(
+            original="pt2",
+            versions={"torch": outcome.torch},
+            inputs=tuple(program.shapes),
+            outputs=tuple(final[-1]),
+            shapes=program.shapes,
+        )
+        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=bare_bytes(model), reference=reference)
+
+
+def _numbers(prepared: Mapping[str, Array]) -> dict[str, Array]:
+    odd = next((array.dtype for array in prepared.values() if array.dtype.kind not in "fiub"), None)
+    if odd is not None:
+        raise MlprodError(Code.BAD_MODEL, f"the program would get an array of {odd}", hint="let --preprocess turn it into numbers")
+    return dict(prepared)
+
+
+def _run(work: Path, name: str) -> Outcome:
+    """Let the child do it: no modules from the working folder or the user's, no environment, no input."""
+    environ: dict[str, Any] = {"PATH": os.environ.get("PATH", ""), "HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8"}
+    command = [sys.executable, "-I", "-W", "ignore", str(CHILD)]
+    try:
+        done = subprocess.run(  # noqa: S603  our own interpreter and file
+            command, cwd=work, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise MlprodError(Code.BAD_MODEL, f"{name} was not exported within {PATIENCE_S} seconds") from None
+    try:
+        outcome = msgspec.json.decode((work / "outcome.json").read_bytes(), type=Outcome)
+    except (OSError, msgspec.DecodeError) as error:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"it ended with status {done.returncode}"]
+        raise MlprodError(Code.BAD_MODEL, f"{name}: the process that loads it broke off: {last[0][:200]}") from error
+    if outcome.fault or done.returncode:
+        raise MlprodError(Code.BAD_MODEL, f"{name} cannot be exported: {outcome.fault}", hint="load it yourself and export .onnx")
+    return outcome
