@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import textwrap
 import types
+import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class Carried:
             return
         if name not in namespace:
             raise UnwritableError(f"{user} uses {name!r}, which is not defined")
-        value = namespace[name]
+        value = typing.Any if _is_alias(namespace[name]) else namespace[name]
         if isinstance(value, types.ModuleType):
             self._add_module(name, value, user, dotted)
         elif line := _import_line(name, value):
@@ -109,7 +110,12 @@ class Carried:
         self.imports |= {f"import {chain}" for chain in dotted if own == name and chain.startswith(f"{own}.") and chain in sys.modules}
 
     def _written(self, value: Any) -> str | None:
-        """A constant as an expression; besides plain ones a logger, and what prints as its own expression in torch."""
+        """A constant as an expression; besides plain ones a logger, a type variable, a union, and what prints as its own in torch."""
+        if isinstance(value, typing.TypeVar):
+            self.imports.add("import typing")
+            return f"typing.TypeVar({value.__name__!r})"
+        if isinstance(value, types.UnionType):
+            return " | ".join("None" if part is type(None) else part.__name__ for part in typing.get_args(value))
         if isinstance(value, logging.Logger):
             self.imports.add("import logging")
             return f"logging.getLogger({value.name!r})"
@@ -118,6 +124,13 @@ class Carried:
             text = repr(value)
             return text if text.startswith("torch.") else f"torch.{text}"
         return literal(value, self.imports)
+
+
+def _is_alias(value: Any) -> bool:
+    """Whether a value only names a type, which nobody asks when a module computes: ``Any`` does as well. A union of builtins may be asked."""
+    if isinstance(value, types.UnionType):
+        return any(part.__module__ != "builtins" for part in typing.get_args(value))
+    return typing.get_origin(value) is not None
 
 
 def _import_line(name: str, value: Any) -> str:
@@ -154,9 +167,12 @@ def _namespace(value: Any) -> Mapping[str, Any]:
 def _functions(kind: type) -> Iterator[types.FunctionType]:
     """The functions that stand in the body of a class, found through what wraps them."""
     for member in vars(kind).values():
-        plain = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        plain: Any = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         plain = inspect.unwrap(plain) if callable(plain) else plain
-        if isinstance(plain, types.FunctionType) and plain.__qualname__.startswith(f"{kind.__qualname__}."):
+        # What a decorator or a base class has made has the class's name too, and other global names.
+        if not isinstance(plain, types.FunctionType) or plain.__globals__.get("__name__") != kind.__module__:
+            continue
+        if plain.__qualname__.startswith(f"{kind.__qualname__}."):
             yield plain
 
 
@@ -200,7 +216,8 @@ def _class_source(kind: type, file: str, *, line: int) -> str:
 
 def _is_of(kind: type, node: ast.ClassDef) -> bool:
     fields = [item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
-    bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases] or ["object"]
+    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases] or ["object"]
+    bases = ["tuple" if name == "NamedTuple" else name for name in names]
     return fields == [*vars(kind).get("__annotations__", {})] and bases == [base.__name__ for base in kind.__bases__]
 
 

@@ -29,13 +29,23 @@ MODULES = TorchModules(answered)
 X = Tensor(name="x", dtype="float32", shape=("batch", 3))
 CELL = """
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Optional, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 WIDTH = 4
+T = TypeVar("T")
+Layer = Callable[[torch.Tensor], torch.Tensor]
+Number = int | float | None
+
+
+class Pair(NamedTuple):
+    first: Number
+    second: Optional[int] = None
 
 
 @dataclass
@@ -49,13 +59,14 @@ def doubled(x):
 
 class Base(nn.Module):
     def forward(self, x):
-        return doubled(self.layer(x)) * math.pi
+        return doubled(cast(Layer, self.layer)(x)) * math.pi * self.pair.first
 
 
 class Net(Base):
     def __init__(self):
         super().__init__()
         self.settings = Settings()
+        self.pair = Pair(1.0)
         self.layer = nn.Linear(3, self.settings.width)
 """
 
@@ -234,6 +245,7 @@ def test_a_class_of_a_notebook_comes_back_from_its_text_alone(tmp_path: Path) ->
     assert type(found).__name__ == "Net"
     assert type(found) is not cell.Net
     assert found.settings.width == 4
+    assert found.pair == (1.0, None)
     original.load_state_dict(found.state_dict())
     x = torch.randn(2, 3)
     assert torch.equal(found(x), original.eval()(x))
