@@ -20,8 +20,6 @@ from jupyter_mlprod.core.scaler import FittedScaler, is_scaler, numbers_of
 HERE = "pathlib.Path(__file__).with_name({name!r})"
 JSON_TEXT = "json.loads({file}.read_text('utf-8'))"
 RETYPED: dict[type, str] = {list: JSON_TEXT, tuple: f"tuple({JSON_TEXT})", set: f"set({JSON_TEXT})", frozenset: f"frozenset({JSON_TEXT})"}
-READERS = {"Path", "fromfile", "from_file", "genfromtxt", "load", "loadtxt", "load_npz", "open", "parse"}
-"""Callables that take the name of a file, besides those whose name begins with ``read``."""
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

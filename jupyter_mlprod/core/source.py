@@ -13,21 +13,33 @@ import inspect
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
 
-from jupyter_mlprod.core.assets import READERS, Asset, asset_of, file_asset, hint_for, names_a_file
+from jupyter_mlprod.core.assets import HERE, Asset, asset_of, file_asset, hint_for, names_a_file
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.literal import CONTAINERS, container, is_large, items_of, literal
-from jupyter_mlprod.core.written import Written, class_source, defined_in, function_source, functions_of, names_used
+from jupyter_mlprod.core.written import (
+    Written,
+    attributes_of,
+    class_source,
+    defined_in,
+    function_source,
+    functions_of,
+    modules_imported,
+    names_opened,
+    names_used,
+)
 
 HEAVY = {"torch", "tensorflow", "jax", "mlflow"}
 SHELL = {"open", "exit", "quit"}
 """IPython puts functions of its own by these names beside the builtins."""
 NOTEBOOK_ONLY = {"display", "get_ipython"}
+HISTORY = {"In": "_ih", "Out": "_oh"}
+"""What IPython remembers of the cells, under both names; it would take the whole notebook along."""
 GIVEN = {"__file__", "__name__"}
 """What every text finds defined, wherever it runs."""
 HEAP_TYPE = 1 << 9
@@ -77,13 +89,13 @@ def carry_cell(text: str, name: str, namespace: Mapping[str, Any], *, code: Code
     parts = _Parts(home="__main__", code=code)
     needed = sorted(names_used(text) - defined_in(text))
     needed = [used for used in needed if used not in GIVEN and not _is_builtin(used, namespace)]
-    missing = [used for used in needed if used not in namespace or used in NOTEBOOK_ONLY]
+    missing = [used for used in needed if used not in namespace or _is_notebooks(used, namespace)]
     if missing:
         raise parts.refuse(
             f"the cell uses {', '.join(map(repr, missing))}, which it does not define", hint="define or import it in the cell"
         )
     for used in needed:
-        _add_name(used, namespace[used], "the cell", parts, opened=used in _opened(tree))
+        _add_name(used, namespace[used], "the cell", parts, opened=used in names_opened(tree))
     before = parts.text()
     return Carried(name=name, text=f"{before}\n\n{text}" if before.strip() else text, assets=parts.assets)
 
@@ -128,7 +140,7 @@ class _Parts:
         helper, source = asset.helper
         if helper:
             self.definitions.setdefault(helper, source)
-        return asset.restored.format(file=f"pathlib.Path(__file__).with_name({name!r})")
+        return asset.restored.format(file=HERE.format(name=name))
 
     def text(self) -> str:
         """Imports, then the definitions, each behind what it needs; assignments of a line stand together."""
@@ -221,18 +233,18 @@ def _add_written(written: Written, name: str, namespace: Mapping[str, Any], part
     """What a source uses, then the source."""
     tree = ast.parse(written.text)
     names = names_used(written.text)
-    opened = _opened(tree)
+    opened = names_opened(tree)
     for used in sorted(names - {name} - GIVEN):
-        if used in NOTEBOOK_ONLY:
+        if _is_notebooks(used, namespace):
             raise parts.refuse(f"{name} uses {used!r}, which only a notebook has", hint="leave that to another function")
         if _is_builtin(used, namespace):
             continue
         if used not in namespace:
             raise parts.refuse(f"{name} uses {used!r}, which is not defined", hint=f"define {used!r} before packaging")
         _add_name(used, namespace[used], name, parts, opened=used in opened)
-    for module in _modules_imported(tree):
+    for module in modules_imported(tree):
         _allow(module, name, parts.code)
-    for dotted in _dotted(tree, names):
+    for dotted in attributes_of(tree, names):
         if dotted in sys.modules:  # a submodule such as PIL.Image, which "import PIL" would not bring
             _allow(dotted, name, parts.code)
             parts.imports.add(f"import {dotted}")
@@ -332,25 +344,9 @@ def _is_builtin(name: str, namespace: Mapping[str, Any]) -> bool:
     return hasattr(builtins, name) and name not in NOTEBOOK_ONLY and (name not in namespace or name in SHELL or name.startswith("__"))
 
 
-def _opened(tree: ast.AST) -> set[str]:
-    """Names that are given to something that reads files."""
-    found: set[str] = set()
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        reader = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if reader in READERS or reader.startswith("read"):
-            found |= {argument.id for argument in call.args if isinstance(argument, ast.Name)}
-    return found
-
-
-def _dotted(tree: ast.AST, names: Iterable[str]) -> set[str]:
-    """Attribute chains, as text, that begin at one of the names."""
-    chains = (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
-    return {chain for chain in chains if chain.split(".")[0] in names}
-
-
-def _modules_imported(tree: ast.AST) -> set[str]:
-    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    return found | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+def _is_notebooks(name: str, namespace: Mapping[str, Any]) -> bool:
+    """Whether a name is one that IPython put there."""
+    return name in NOTEBOOK_ONLY or (name in HISTORY and name in namespace and namespace[name] is namespace.get(HISTORY[name]))
 
 
 def _allow(module: str, user: str, code: Code) -> None:
@@ -373,7 +369,7 @@ def check_imports(text: str, name: str, *, code: Code = Code.PREPROCESS) -> ast.
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last three: NUL, and nesting too deep for the parser
         raise MlprodError(code, f"the code of {name} does not parse: {type(error).__name__}: {error}", hint="correct it") from None
-    for module in _modules_imported(tree):
+    for module in modules_imported(tree):
         _allow(module, name, code)
     return tree
 

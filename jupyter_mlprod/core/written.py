@@ -11,8 +11,12 @@ import os.path
 import symtable
 import textwrap
 import types
+from collections.abc import Iterable
 
 import msgspec
+
+READERS = {"Path", "fromfile", "from_file", "genfromtxt", "load", "loadtxt", "load_npz", "open", "parse"}
+"""Callables that take the name of a file, besides those whose name begins with ``read``."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,3 +122,25 @@ def defined_in(source: str) -> set[str]:
     """Names that a source defines at its top."""
     symbols = symtable.symtable(source, "<source>", "exec").get_symbols()
     return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()}
+
+
+def names_opened(tree: ast.AST) -> set[str]:
+    """Names that are given to something that reads files."""
+    found: set[str] = set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        reader = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if reader in READERS or reader.startswith("read"):
+            found |= {argument.id for argument in call.args if isinstance(argument, ast.Name)}
+    return found
+
+
+def attributes_of(tree: ast.AST, names: Iterable[str]) -> set[str]:
+    """Attribute chains, as text, that begin at one of the names."""
+    chains = (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return {chain for chain in chains if chain.split(".")[0] in names}
+
+
+def modules_imported(tree: ast.AST) -> set[str]:
+    """Modules that a source imports, anywhere in it."""
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return found | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}

@@ -186,6 +186,7 @@ def test_a_closure_over_state_that_cannot_be_written_down_is_refused_by_name(val
         ("def twice(f):\n    def inner(x): return f(f(x))\n    return inner\n@twice\ndef prepare(x): return x", "inner wraps prepare"),
         ("import functools\ndef wrap(f):\n    @functools.wraps(f)\n    def g(x): return f(x) + 1\n    return g\ndef prepare(x): return x\nprepare = wrap(prepare)", "wrapped after its definition"),
         ("def prepare(x): return get_ipython()", "'get_ipython', which only a notebook has"),
+        ("In = _ih = ['a secret']\ndef prepare(x): return In[0]", "'In', which only a notebook has"),
         ("def prepare(x): return display(x)", "'display', which only a notebook has"),
         ("from pathlib import Path\nDATA = Path('/')\ndef prepare(x): return (DATA / 'x').read_text()", "'DATA', which is a folder"),
         ("import json as j\njson = 3\nV = {str(i): i for i in range(20_000)}\ndef prepare(x): return json * V['3']", "'json' names a module and something else"),
