@@ -4,6 +4,7 @@ import datetime
 import decimal
 import io
 import math
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_whole_numbers_are_the_same_in_every_container(values: list[int | None])
         column(floats),
         column(floats.astype(">f8")),
         column(np.repeat(floats, 2)[::2]),
+        column(np.ma.MaskedArray([value or 0 for value in values], mask=[value is None for value in values])),
     ]
     assert all(one == facts[0] for one in facts), [one.type for one in facts]
 
@@ -370,6 +372,17 @@ def test_a_broken_file_is_refused_in_one_line(name: str, write: Callable[[Path],
         SNAPSHOTS.of_file(str(tmp_path / name))
     assert refusal.value.code is Code.BAD_DATA
     assert "\n" not in refusal.value.message
+
+
+def test_a_snapshot_that_is_cancelled_ends_at_once_and_leaves_no_thread() -> None:
+    def cancelled(_what: str, items: Any) -> Any:
+        yield items[0]
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        Snapshots(DataFiles().read, cancelled).of_live(np.zeros((70, 100_000)))
+    assert threading.active_count() == before
 
 
 def test_a_file_larger_than_a_block_is_read_in_pieces(tmp_path: Path) -> None:

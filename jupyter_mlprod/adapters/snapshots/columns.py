@@ -66,6 +66,8 @@ def _plain(value: Any) -> Any:
         return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     if hasattr(value, "iloc") or isinstance(value, pa.Array | pa.ChunkedArray):
         return value
+    if isinstance(value, np.ma.MaskedArray) and value.ndim == 1:
+        return pa.array(value.data, mask=np.ma.getmaskarray(value))
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
