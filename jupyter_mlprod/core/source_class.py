@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlprod.core.literal import literal
-from jupyter_mlprod.core.source import _dotted, _is_builtin
+from jupyter_mlprod.core.source import _is_builtin
+from jupyter_mlprod.core.written import attributes_of
 
 PACKAGES = {"site-packages", "dist-packages"}
 """Folders that installers fill."""
@@ -71,7 +72,7 @@ class Carried:
         self.taken[name] = value
         source, namespace = _source(value), _namespace(value)
         at_once, later = _names(source)
-        dotted = _dotted(ast.parse(source), at_once | later)
+        dotted = attributes_of(ast.parse(source), at_once | later)
         for used in sorted(at_once - {name}):
             self._add_name(used, name, namespace, dotted)
         self.pieces[name] = source
@@ -127,7 +128,7 @@ class Carried:
 
 
 def _is_alias(value: Any) -> bool:
-    """Whether a value only names a type, which nobody asks when a module computes: ``Any`` does as well. A union of builtins may be asked."""
+    """Whether a value only names a type, which nobody asks when a module computes; a union of builtins may be asked."""
     if isinstance(value, types.UnionType):
         return any(part.__module__ != "builtins" for part in typing.get_args(value))
     return typing.get_origin(value) is not None
