@@ -109,6 +109,8 @@ def _parts(request: Package, ports: Ports) -> Parts:
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
     capture = read_capture(folder)
+    if capture.training.untrainable:
+        ports.tell(f"the module cannot be brought back: {capture.training.untrainable}")
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")

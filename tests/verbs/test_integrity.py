@@ -118,11 +118,11 @@ def test_a_signature_that_is_gone_or_no_envelope_is_a_finding(desk: Desk, text: 
         path.unlink()
     else:
         path.write_bytes(text)
-    assert failed(desk) == ["signature_faults"]
+    assert failed(desk) == ["signature_faults", "attached_faults"]
 
 
 def test_the_signature_of_another_bundle_does_not_vouch_for_this_one(desk: Desk) -> None:
     other = desk.package(0.7)
     shutil.copy(desk.bundle_folder(other) / SIGNATURE, desk.bundle_folder(desk.champion()) / SIGNATURE)
-    assert failed(desk) == ["signature_faults"]
+    assert failed(desk) == ["signature_faults", "attached_faults"]
     assert desk.refused(Predict(subject="tiny", data="x.npy")).code is Code.NOT_TRUSTED

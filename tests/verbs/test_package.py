@@ -276,7 +276,7 @@ def test_a_preprocessing_that_cannot_be_carried_is_one_line_and_leaves_nothing(
     assert kept(bare_desk) == []
 
 
-@pytest.mark.parametrize("suffix", ["pt2", "pt", "pth", "pkl"])
+@pytest.mark.parametrize("suffix", ["pt", "pth", "pkl"])
 def test_a_file_that_runs_code_when_it_is_loaded_is_refused_unread(bare_desk: Desk, suffix: str) -> None:
     refusal = bare_desk.refused(request(model=f"weights.{suffix}"))
     assert refusal.code is Code.BAD_MODEL

@@ -28,7 +28,7 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.rebuild import Rebuilt
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Verify
-from jupyter_mlprod.core.resolve import Found
+from jupyter_mlprod.core.resolve import Found, find_bundle
 from jupyter_mlprod.core.verdict import Verdict, exit_status
 from jupyter_mlprod.verbs import verify
 from tests.verbs.tiny import Desk, measure_of
@@ -41,9 +41,10 @@ NOWHERE = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_NO_CACHE": "1", 
 def locked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The champion's folder, with a lock that the real index was asked for."""
     monkeypatch.setenv("MLPROD_LOCK", "hashes")
-    folder = desk.bundle_folder(desk.champion())
-    attach_lock(folder, desk.workspace())
-    return folder
+    workspace, champion = desk.workspace(), find_bundle("tiny@champion", desk.workspace())
+    attach_lock(champion.folder, workspace)
+    attach(champion, workspace)
+    return champion.folder
 
 
 def doctored(folder: Path, edit: dict[str, str]) -> None:
