@@ -8,12 +8,16 @@ import contextlib
 import datetime
 import importlib
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from jupyter_mlprod.core.combine import Combine, demand_single, shares
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import EXECUTION, Policy
@@ -22,6 +26,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.base import Request
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.core.settings import read_document
+from jupyter_mlprod.core.subject import names_file
 
 if TYPE_CHECKING:
     from jupyter_mlprod.adapters.data_files import DataFiles
@@ -48,6 +53,7 @@ EXTRAS = {
     "nbclient",
     "nbformat",
     "onnx",
+    "onnx_ir",
     "onnxruntime",
     "onnxscript",
     "pandas",
@@ -277,20 +283,61 @@ class Workspace:
 
 
 class Captures:
-    """Port `Models`: chooses who captures, by what the model is."""
+    """Port `Models`: chooses who captures, by what the model is; several models are captured one by one, then joined."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+    def capture(
+        self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]], combine: Combine | None = None
+    ) -> Path:
+        members = members_of(source)
         with naming_the_extra("packaging a model"):
-            if isinstance(source, str) and source.endswith(".onnx"):
-                from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
+            if len(members) == 1:
+                demand_single(combine)
+                return self._single(members[0], example, ends, shapes)
+            combine = combine or Combine()
+            shares(combine, len(members))
+            return self._joined(members, example, ends, shapes, combine)
 
-                return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            from jupyter_mlprod.adapters.torch_capture import TorchCapture
+    def _single(self, source: Any, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+        if isinstance(source, str) and source.endswith(".onnx"):
+            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
 
-            return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
+            return OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
+        from jupyter_mlprod.adapters.torch_capture import TorchCapture
+
+        return TorchCapture(self.folder).capture(source, example, ends, shapes=shapes)
+
+    def _joined(
+        self, members: Sequence[Any], example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]], combine: Combine
+    ) -> Path:
+        """The members' own captures are not kept; what stands behind the model gets what they answer together."""
+        from jupyter_mlprod.adapters.ensemble_capture import EnsembleCapture
+
+        before = msgspec.structs.replace(ends, postprocess=None)
+        made: list[tuple[str, Path]] = []
+        try:
+            for number, member in enumerate(members, start=1):
+                name = f"member {number} ({member if isinstance(member, str) else type(member).__name__})"
+                try:
+                    made.append((name, self._single(member, example, before, shapes)))
+                except MlprodError as error:
+                    raise MlprodError(error.code, f"{name}: {error.message}", hint=error.hint) from error
+            return EnsembleCapture(self.folder).join(made, ends, combine=combine)
+        finally:
+            for _, folder in made:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def members_of(source: Any) -> tuple[Any, ...]:
+    """The models of a list, or of words with commas between them; one model is its own only member."""
+    if isinstance(source, str) and "," in source and not names_file(source):
+        source = [word.strip() for word in source.split(",")]
+    members = tuple(source) if isinstance(source, list | tuple) else (source,)
+    if not members or any(isinstance(member, str) and not member for member in members):
+        raise MlprodError(Code.BAD_MODEL, "there is no model, or an empty name among several")
+    return members
 
 
 def open_runtime(folder: Path) -> "OnnxRuntime":

@@ -40,13 +40,19 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
     ------
     MlprodError : ``preprocess`` when the function fails or its result does not fit the graph.
     """
-    texts = not isinstance(raw, Mapping) and raw.ndim == 1 and raw.dtype.kind in "UO"
-    prepared = raw if ends.preprocess is None else called(ends.preprocess, [str(text) for text in raw] if texts else raw, tell=tell)
-    inputs = prepared_inputs(prepared, names)
+    inputs = prepared_inputs(preprocessed(ends, raw, tell=tell), names)
     for name, normalization in ends.normalization.items():
         if name in inputs:
             inputs[name] = _normalized(inputs[name], normalization)
     return inputs
+
+
+def preprocessed(ends: Ends, raw: Raw, *, tell: bool) -> Any:
+    """What the preprocessing makes of the raw serving view; it gets texts as a list of str."""
+    if ends.preprocess is None:
+        return raw
+    texts = not isinstance(raw, Mapping) and raw.ndim == 1 and raw.dtype.kind in "UO"
+    return called(ends.preprocess, [str(text) for text in raw] if texts else raw, tell=tell)
 
 
 def _normalized(array: Array, by: Normalization) -> Array:

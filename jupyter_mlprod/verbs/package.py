@@ -15,7 +15,8 @@ import msgspec
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
+from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -96,10 +97,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
 
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
-    try:
-        capture = msgspec.json.decode((folder / CAPTURE_FILE).read_bytes(), type=Capture)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise MlprodError(Code.BAD_MODEL, f"{folder} holds no capture of a model: {error}") from None
+    capture = read_capture(folder)
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")
@@ -109,7 +107,11 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     bundle = Bundle(
         name=request.name,
         contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
-        scores=infer_scores(request.scores, parts.labels, reference[f"{rows(example)}/{capture.outputs[0]}"]),
+        scores=infer_scores(
+            combined_scores(request.scores) if capture.ensemble else request.scores,
+            parts.labels,
+            reference[f"{rows(example)}/{capture.outputs[0]}"],
+        ),
         labels=parts.labels,
         preprocess=parts.preprocess.name,
         snapshot=raw_digest(ports.data.read(request.data)) if request.data else "",
@@ -291,4 +293,5 @@ def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")
     shapes = {name: field.shape for name, field in parts.edit.inputs.items() if field.shape is not None}
-    return ports.models.capture(request.model, parts.example, parts.ends, shapes=shapes)
+    combine = combine_of(how=request.combine, weights=request.weights, scores=request.scores, labelled=bool(parts.labels))
+    return ports.models.capture(request.model, parts.example, parts.ends, shapes=shapes, combine=combine)

@@ -12,7 +12,13 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     """
 
     model: Annotated[
-        str, option("a torch module of the notebook, an .onnx file, or module:object", positional=True, live="model", metavar="MODEL")
+        str,
+        option(
+            "a torch module of the notebook, an .onnx file, or module:object; several with commas, or a list, become one",
+            positional=True,
+            live="model",
+            metavar="MODEL",
+        ),
     ]
     name: Annotated[str, option("name of the bundle, also its name in the registry", metavar="NAME")]
     example: Annotated[
@@ -61,4 +67,8 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     scores: Annotated[
         Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")
     ] = "auto"
+    combine: Annotated[
+        Literal["mean", "vote", "weighted"], option("how several models become one: of classes their probabilities, else their values")
+    ] = "mean"
+    weights: Annotated[tuple[float, ...], option("what each of several models counts, with --combine weighted", metavar="NUMBERS")] = ()
     notebook: Annotated[str, option("notebook that the bundle comes from, recorded as its origin", metavar="FILE")] = ""
