@@ -8,7 +8,7 @@ import os
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -26,6 +26,8 @@ from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.trial import Shapes, Trial, taken, trials
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"}
+LATER = "ONNX Runtime only *guarantees* support"
+"""Where the reason begins when an opset is too new; the place in ONNX Runtime's source stands before it."""
 EXTERNAL_KEYS = {"location", "offset", "length", "checksum", "basepath"}
 
 
@@ -71,8 +73,8 @@ def read_onnx(file: Path) -> Any:
         model = onnx.load(str(file), load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
         raise _invalid(file, str(error)) from None
-    for tensor in messages(model):
-        if tensor.DESCRIPTOR.name == "TensorProto" and (tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data):
+    for tensor in _tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             _check_external(tensor, file)
     _check_names(model, file)
     try:
@@ -80,11 +82,19 @@ def read_onnx(file: Path) -> Any:
         onnx.load_external_data_for_model(model, str(file.parent))
     except (onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
         raise _invalid(file, str(error)) from None
+    left = next((tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL), None)
+    if left is not None:
+        raise _invalid(file, f"the sparse weights {left.name[:80]!r} lie in another file")
     return model
 
 
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor of a model, wherever it stands."""
+    return (message for message in messages(model) if message.DESCRIPTOR.name == "TensorProto")
+
+
 def _invalid(file: Path, reason: str) -> MlprodError:
-    return MlprodError(Code.BAD_MODEL, f"{file.name} is no valid ONNX model: {' '.join(reason.split())[:200]}")
+    return MlprodError(Code.BAD_MODEL, f"{file.name} is no valid ONNX model: {' '.join(reason.split())[:300]}")
 
 
 def _check_external(tensor: Any, file: Path) -> None:
@@ -149,7 +159,8 @@ def _session(file: Path) -> Any:
     try:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes without a public common base
-        raise _invalid(file, str(error).rpartition("failed:")[2]) from None
+        reason = str(error).rpartition("failed:")[2]
+        raise _invalid(file, reason[max(0, reason.find(LATER)) :]) from None
 
 
 def _answers(session: Any, feed: Mapping[str, Array], trial: Trial, file: Path) -> dict[str, Array]:
