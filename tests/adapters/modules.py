@@ -1,12 +1,16 @@
 """Torch modules of every shape that a user's has: how they are called, what they return, and what cannot be exported."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning import LightningModule
 from torch import nn
+
+Layer = Callable[..., torch.Tensor]
+"""A module as it is called; torch does not say what its modules return."""
 
 
 class Pair(NamedTuple):
@@ -29,7 +33,7 @@ class Two(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(3, 2)
+        self.layer: Layer = nn.Linear(3, 2)
 
 
 class AsTuple(Two):
@@ -68,7 +72,7 @@ class Light(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.layer = nn.Linear(3, 2)
+        self.layer: Layer = nn.Linear(3, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x)
@@ -85,10 +89,10 @@ class Encoder(nn.Module):
 
     def __init__(self, *, width: int = 16, layers: int = 1, heads: int = 2, words: int = 50) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(words, width)
+        self.embedding: Layer = nn.Embedding(words, width)
         layer = nn.TransformerEncoderLayer(width, heads, 2 * width, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.head = nn.Linear(width, 3)
+        self.head: Layer = nn.Linear(width, 3)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         there = tokens > 0
@@ -102,7 +106,7 @@ class Tagger(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(50, 4, padding_idx=0)
+        self.embedding: Layer = nn.Embedding(50, 4, padding_idx=0)
 
     def forward(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         each = self.embedding(tokens)
@@ -114,7 +118,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
+        self.body: Layer = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
         )  # fmt: skip
@@ -123,7 +127,7 @@ class Block(nn.Module):
         return nn.functional.relu(x + self.body(x))
 
 
-def residual() -> nn.Module:
+def residual() -> nn.Sequential:
     """A small residual network whose batch norms have seen data."""
     torch.manual_seed(0)
     made = nn.Sequential(
@@ -143,12 +147,14 @@ class Branches(nn.Module):
 
 class Singular(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.svd(x[:, None])[1]
+        result: torch.Tensor = torch.linalg.svd(x[:, None])[1]
+        return result
 
 
 class Bessel(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.special.bessel_j0(x)
+        result: torch.Tensor = torch.special.bessel_j0(x)
+        return result
 
 
 class Numpy(nn.Module):
@@ -186,12 +192,14 @@ class OwnGradient(nn.Module):
         self.function = function
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function.apply(x)  # type: ignore[no-untyped-call, no-any-return]
+        result: torch.Tensor = self.function.apply(x)  # type: ignore[no-untyped-call]
+        return result
 
 
 class Spectrum(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.fft.fft(x)
+        result: torch.Tensor = torch.fft.fft(x)
+        return result
 
 
 class Fixed(nn.Module):

@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -158,7 +157,7 @@ def test_weights_of_a_large_ensemble_lie_beside_its_graph(bare_desk: Desk) -> No
     np.testing.assert_allclose(answers(bare_desk, bundle)["output"], wanted, atol=1e-5)
 
 
-def test_a_list_of_the_notebooks_modules_is_one_bundle(shell: InteractiveShell) -> None:
+def test_a_list_of_the_notebooks_modules_is_one_bundle(shell: Any) -> None:
     torch.manual_seed(0)
     nets = [nn.Linear(3, 2) for _ in range(3)]
     shell.user_ns.update(net1=nets[0], net2=nets[1], net3=nets[2], rows=X, double=lambda out: out)

@@ -61,7 +61,7 @@ class Made:
         answers = self.runtime.answer(raw)
         assert set(wanted) <= set(answers)
         for name, tensor in wanted.items():
-            np.testing.assert_allclose(answers[name], tensor.detach().numpy(), atol=1e-5)
+            np.testing.assert_allclose(np.asarray(answers[name], np.float64), tensor.detach().numpy(), atol=1e-5)
 
 
 def packaged(
@@ -118,7 +118,7 @@ def test_one_dict_goes_in_and_whatever_lies_deep_in_one_comes_out(bare_desk: Des
 
 
 def test_an_argument_with_a_default_is_passed_when_it_is_prepared(bare_desk: Desk) -> None:
-    module, raw = seeded(modules.Masked), {"x": ROWS, "mask": np.float32(ROWS > 0)}
+    module, raw = seeded(modules.Masked), {"x": ROWS, "mask": (ROWS > 0).astype(np.float32)}
     made = packaged(bare_desk, module, raw)
     assert [field.name for field in made.bundle.contract.inputs] == ["x", "mask"]
     made.answers_like({"output": module(torch.from_numpy(ROWS), torch.from_numpy(raw["mask"]))}, raw)
@@ -229,7 +229,7 @@ def test_what_cannot_be_exported_is_one_line_that_says_what_or_where(bare_desk: 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_script_module_is_refused_for_what_it_was_made_of(bare_desk: Desk) -> None:
-    assert "a ScriptModule has no source" in refusal_of(bare_desk, torch.jit.script(nn.Linear(3, 2))).message  # type: ignore[no-untyped-call]
+    assert "a ScriptModule has no source" in refusal_of(bare_desk, torch.jit.script(nn.Linear(3, 2))).message
 
 
 def test_a_module_that_cannot_be_copied_is_one_line(bare_desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """A model file that names other files as its weights, or is no model: refused in one line before a byte of those files is read."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from jupyter_mlprod.core.requests import Package
 from tests.verbs.tiny import PACKAGED, Desk, graph
 
 SECRET = b"a line of somebody's key" * 4
-Place = Callable[[Any, Any], None]
 
 
-def external(name: str, location: str, *, shape: tuple[int, ...] = (3, 2), **entries: str) -> Any:
+def external(name: str, location: str, *, shape: tuple[int, ...] = (3, 2), entries: Mapping[str, str] | None = None) -> Any:
     """A tensor whose bytes lie elsewhere."""
     tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
-    for key, value in {"location": location, **entries}.items():
+    for key, value in {"location": location, **(entries or {})}.items():
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
     return tensor
@@ -109,7 +108,7 @@ def test_a_symbolic_link_is_refused_as_file_and_as_folder(bare_desk: Desk, secre
 
 def test_a_hard_link_is_refused(bare_desk: Desk, secret: Path) -> None:
     os.link(secret, "innocent.data")
-    write(model(external("w", "innocent.data", length="24")))
+    write(model(external("w", "innocent.data", entries={"length": "24"})))
     assert "it is a hard link" in refused(bare_desk)
 
 
@@ -134,7 +133,7 @@ def test_a_pipe_is_refused_and_not_waited_for(bare_desk: Desk) -> None:
 )
 def test_an_entry_that_does_not_fit_its_file_is_refused(bare_desk: Desk, entries: dict[str, str]) -> None:
     Path("weights").write_bytes(np.ones(6, np.float32).tobytes())
-    write(model(external("w", "weights", **entries)))
+    write(model(external("w", "weights", entries=entries)))
     assert "'w' lie in 'weights'" in refused(bare_desk)
 
 
@@ -150,7 +149,7 @@ def test_weights_beside_the_model_are_taken_in_and_stand_alone(bare_desk: Desk) 
     weights = np.arange(6, dtype=np.float32).reshape(3, 2)
     Path("data").mkdir()
     Path("data/weights").write_bytes(bytes(16) + weights.tobytes())
-    write(model(external("w", "data/weights", offset="16", length="24")))
+    write(model(external("w", "data/weights", entries={"offset": "16", "length": "24"})))
     bundle = bare_desk.run(Package(**{**PACKAGED, "preprocess": ""}), Bundle)
     Path("data/weights").unlink()
     kept = onnx.load(bare_desk.bundle_folder(digest(bundle)) / GRAPH)
