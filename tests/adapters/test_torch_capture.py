@@ -95,6 +95,7 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
         (modules.Light, {"output": 2}),
         (modules.Masked, {"output": 2}),
         (lambda: torch.compile(modules.Masked()), {"output": 2}),
+        (lambda: nn.DataParallel(modules.Masked()), {"output": 2}),
         (lambda: modules.OwnGradient(modules.Signed), {"output": 3}),
     ],
 )
@@ -273,6 +274,14 @@ def test_weights_beyond_the_limit_lie_beside_the_graph_always_at_the_same_places
     fetched = workspace.registry.fetch("made", version, bare_desk.folder / "fetched")
     runtime = workspace.runtimes.open(fetched, made.bundle, threads=1)
     np.testing.assert_array_equal(runtime.answer(ROWS)["output"], made.runtime.answer(ROWS)["output"])
+
+
+def test_a_capture_that_was_made_without_the_declared_dimension_is_refused(bare_desk: Desk) -> None:
+    capture = bare_desk.workspace().models.capture(seeded(modules.Tagger), TOKENS, Ends(), shapes={})
+    np.save("tokens.npy", TOKENS)
+    contract = '[inputs.tokens]\nshape = ["batch", "sequence"]'
+    refusal = bare_desk.refused(Package(model=str(capture), name="made", example="tokens.npy", contract=contract))
+    assert "the capture holds no answer 'each' at batch 3, sequence 4" in refusal.message
 
 
 def test_the_contract_of_a_single_array_takes_the_declared_name(bare_desk: Desk) -> None:
