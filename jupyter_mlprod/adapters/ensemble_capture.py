@@ -77,20 +77,15 @@ class EnsembleCapture:
         names = first.capture.outputs if values else (PROBABILITIES,)
         for member in members[1:]:
             _demand_alike(member, first, tried=tried, outputs=len(names) if values else 0)
-        reference = {}
-        for trial in tried:
-            combined = {
-                name: _combined([m.answer(trial, place) for m in members], kinds, weights, how=combine.how)
-                for place, name in enumerate(names)
-            }
-            final = final_outputs(ends, {name: array.astype(np.float32) for name, array in combined.items()}, tell=True)
-            reference.update({f"{trial}/{name}": array for name, array in final.items()})
+        answers = {trial: _answers(members, trial, kinds, weights, how=combine.how, names=names) for trial in tried}
+        final = {trial: final_outputs(ends, named, tell=True) for trial, named in answers.items()}
+        reference = {f"{trial}/{name}": array for trial, named in final.items() for name, array in named.items()}
         graph, data = packed(_joined(members, kinds, weights, how=combine.how, names=names, last=tried[-1]), limit=self.limit)
         capture = Capture(
             original="ensemble",
             versions={key: value for member in members for key, value in member.capture.versions.items()},
             inputs=first.capture.inputs,
-            outputs=tuple(final),
+            outputs=tuple(final[tried[-1]]),
             shapes=first.capture.shapes,
             ensemble=Ensemble(combine=combine.how, weights=weights),
         )
@@ -117,6 +112,14 @@ def _demand_alike(member: Member, first: Member, *, tried: Sequence[str], output
             if own != other:
                 what = f"{member.name} answers {member.capture.outputs[place]!r} in shape {own}, {first.name} in {other}, at batch {trial}"
                 raise MlprodError(Code.BAD_MODEL, what, hint="members share the shape of their outputs")
+
+
+def _answers(
+    members: Sequence[Member], trial: str, kinds: Sequence[str], weights: Sequence[float], *, how: str, names: Sequence[str]
+) -> dict[str, Array]:
+    """What the members answer together at a trial, in the graph's precision."""
+    own = {name: [member.answer(trial, place) for member in members] for place, name in enumerate(names)}
+    return {name: _combined(parts, kinds, weights, how=how).astype(np.float32) for name, parts in own.items()}
 
 
 def _combined(answers: Sequence[Array], kinds: Sequence[str], weights: Sequence[float], *, how: str) -> Floats:
