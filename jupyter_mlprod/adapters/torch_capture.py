@@ -178,9 +178,9 @@ class Plain(torch.nn.Module):
         return {f"{name}_output" if name in inputs else name: tensor for name, tensor in outputs_of(result).items()}
 
     def answer(self, inputs: Tensors) -> Tensors:
-        """The outputs, or one line that says why there are none."""
+        """The outputs, or one line that says why there are none; the inputs stay as they are."""
         try:
-            return self.named(inputs)
+            return self.named({name: tensor.clone() for name, tensor in inputs.items()})
         except MlprodError:
             raise
         except Exception as error:
@@ -224,7 +224,7 @@ def _items(result: Any, name: str) -> list[tuple[str, Any]]:
 
 
 def _prepared(trial: Trial, example: Raw, ends: Ends, shapes: Shapes, calling: Calling) -> Tensors:
-    """What the module gets at a trial."""
+    """What the module gets at a trial, in memory of its own: a forward that works in place must not reach the user's rows."""
     try:
         arrays = graph_inputs(ends, taken(trial, example, shapes), list(calling.names), tell=True)
     except MlprodError as error:
@@ -242,11 +242,11 @@ def _prepared(trial: Trial, example: Raw, ends: Ends, shapes: Shapes, calling: C
 
 def _tensor(array: Array) -> "torch.Tensor":
     if array.dtype.kind == "f":
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
     if array.dtype.kind in "iu":
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+        return torch.from_numpy(np.array(array, dtype=np.int64, order="C"))
     if array.dtype.kind == "b":
-        return torch.from_numpy(np.ascontiguousarray(array))
+        return torch.from_numpy(np.array(array, order="C"))
     raise MlprodError(Code.BAD_MODEL, f"the module would get an array of {array.dtype}", hint="let --preprocess turn it into numbers")
 
 

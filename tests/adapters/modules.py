@@ -66,6 +66,13 @@ class Masked(Two):
         return self.layer(x if mask is None else x * mask)
 
 
+class InPlace(Two):
+    """Works on its input's own memory."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.mul_(2))
+
+
 class Light(LightningModule):
     """A Lightning module, as a tutorial writes it."""
 

@@ -187,6 +187,13 @@ def test_the_module_itself_stays_as_it_was(bare_desk: Desk) -> None:
     assert len(module[0]._forward_hooks) == 1
 
 
+def test_a_forward_that_works_in_place_does_not_reach_the_users_rows(bare_desk: Desk) -> None:
+    rows, module = ROWS.copy(), seeded(modules.InPlace)
+    made = packaged(bare_desk, module, rows)
+    np.testing.assert_array_equal(rows, ROWS)
+    made.answers_like({"output": module(torch.from_numpy(rows))}, ROWS)
+
+
 def test_a_lightning_module_is_packaged_while_its_trainer_holds_it(bare_desk: Desk) -> None:
     module = seeded(modules.Light)
     assert isinstance(module, modules.Light)
