@@ -17,6 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from jupyter_mlprod.core.combine import Combine, demand_single, shares
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import EXECUTION, Policy
@@ -62,6 +65,7 @@ EXTRAS = {
     "nbclient",
     "nbformat",
     "onnx",
+    "onnx_ir",
     "onnxruntime",
     "PIL",
     "onnxscript",
@@ -366,7 +370,9 @@ class Workspace:
 
 
 class Captures:
-    """Port `Models`: chooses who captures, by what the model is, and adds what this process knows of the training.
+    """Port `Models`: chooses who captures, by what the model is; several models are captured one by one, then joined.
+
+    What this process knows of the training is added.
 
     The digests of the notebook's executed cells are the workspace's; the front that has a shell sets them there.
     """
@@ -375,13 +381,22 @@ class Captures:
         self.folder = folder
         self.workspace = workspace
 
-    def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+    def capture(
+        self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]], combine: Combine | None = None
+    ) -> Path:
         from jupyter_mlprod.adapters.machine import imported_requirements
         from jupyter_mlprod.adapters.training import training_here
         from jupyter_mlprod.core.capture import add_training
 
+        members = members_of(source)
         with naming_the_extra("packaging a model"):
-            folder = self._single(source, example, ends, shapes)
+            if len(members) == 1:
+                demand_single(combine)
+                folder = self._single(members[0], example, ends, shapes)
+            else:
+                combine = combine or Combine()
+                shares(combine, len(members))
+                folder = self._joined(members, example, ends, shapes, combine)
         return add_training(folder, training_here(self.workspace.cells, requirements=imported_requirements()))
 
     def _single(self, source: Any, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
@@ -402,9 +417,9 @@ class Captures:
 
             made = Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes)
             return add_training(made, Training(untrainable="a .pt2 file holds a program, and no module"))
-        from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported
+        from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported, inner_of
 
-        live = imported(source) if isinstance(source, str) else source
+        live = inner_of(imported(source) if isinstance(source, str) else source)
         made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
         return add_training(made, Training(untrainable=self.workspace.modules.describe(live, made)))
 
@@ -431,6 +446,39 @@ class Captures:
         logged = read_logged(folder, name)
         made = self._single(str(logged.file), example, ends, shapes)
         return add_training(made, Training(mlflow_run=logged.run, parameters={ADOPTED: name}))
+
+    def _joined(
+        self, members: Sequence[Any], example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]], combine: Combine
+    ) -> Path:
+        """The members' own captures are not kept; what stands behind the model gets what they answer together."""
+        from jupyter_mlprod.adapters.ensemble_capture import EnsembleCapture
+        from jupyter_mlprod.core.bundle import Training
+        from jupyter_mlprod.core.capture import add_training
+
+        before = msgspec.structs.replace(ends, postprocess=None)
+        made: list[tuple[str, Path]] = []
+        try:
+            for number, member in enumerate(members, start=1):
+                name = f"member {number} ({member if isinstance(member, str) else type(member).__name__})"
+                try:
+                    made.append((name, self._single(member, example, before, shapes)))
+                except MlprodError as error:
+                    raise MlprodError(error.code, f"{name}: {error.message}", hint=error.hint) from error
+            whole = EnsembleCapture(self.folder).join(made, ends, combine=combine)
+            return add_training(whole, Training(untrainable="an ensemble holds its members' graphs, and no module"))
+        finally:
+            for _, folder in made:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def members_of(source: Any) -> tuple[Any, ...]:
+    """The models of a list, or of words with commas between them; one model is its own only member."""
+    if isinstance(source, str) and "," in source and not names_file(source):
+        source = [word.strip() for word in source.split(",")]
+    members = tuple(source) if isinstance(source, list | tuple) else (source,)
+    if not members or any(isinstance(member, str) and not member for member in members):
+        raise MlprodError(Code.BAD_MODEL, "there is no model, or an empty name among several")
+    return members
 
 
 def open_model(folder: Path) -> "Model":

@@ -23,13 +23,10 @@ from jupyter_mlprod.core.answer import LABEL, Ends, decide, final_outputs, graph
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.graph import GRAPH_TYPES
 from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
 from jupyter_mlprod.core.source import load_function
 
-GRAPH_TYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
-}  # fmt: skip
 COLD_START_LIMIT_S = 120
 REPLAY_LIMIT_S = 120
 REPLAY_TOLERANCE = 1e-6

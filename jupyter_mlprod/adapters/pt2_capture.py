@@ -21,11 +21,11 @@ from google.protobuf.message import DecodeError
 from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.graph import bare_bytes
+from jupyter_mlprod.core.graph import packed
 from jupyter_mlprod.core.pt2 import Program, read_program
-from jupyter_mlprod.core.raw import Array, Raw, part, rows
-from jupyter_mlprod.core.remeasure import batch_sizes
+from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.trial import Shapes, taken, trials
 
 CHILD = Path(__file__).with_name("pt2_child.py")
 PATIENCE_S = 1200
@@ -45,7 +45,7 @@ class Pt2Capture:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def capture(self, source: str, example: Raw, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:  # noqa: ARG002
+    def capture(self, source: str, example: Raw, ends: Ends, *, shapes: Shapes) -> Path:
         """Look into the file, and let a child process answer and export.
 
         Raises
@@ -58,12 +58,12 @@ class Pt2Capture:
         try:
             work.mkdir(parents=True)
             program = read_program(Path(source), work / "program.pt2")
-            cases = [str(batch) for batch in batch_sizes(rows(example))]
-            for number, batch in enumerate(batch_sizes(rows(example))):
-                prepared = graph_inputs(ends, part(example, 0, batch), list(program.shapes), tell=True)
+            cases = trials(example, shapes)
+            for number, trial in enumerate(cases):
+                prepared = graph_inputs(ends, taken(trial, example, shapes), list(program.shapes), tell=True)
                 np.savez(work / f"case_{number:03}.npz", allow_pickle=False, **_numbers(prepared))
             outcome = _run(work, Path(source).name)
-            return self._written(work, program, outcome, ends, cases)
+            return self._written(work, program, outcome, ends, [trial.key for trial in cases])
         except OSError as error:
             raise MlprodError(Code.DISK, f"{work} could not be written: {error.strerror or error}", hint="free space or rights") from error
         finally:
@@ -86,7 +86,8 @@ class Pt2Capture:
             outputs=tuple(final[-1]),
             shapes=program.shapes,
         )
-        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=bare_bytes(model), reference=reference)
+        graph, data = packed(model)
+        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)
 
 
 def _numbers(prepared: Mapping[str, Array]) -> dict[str, Array]:

@@ -1,41 +1,55 @@
 """A torch module as a capture: exported with dynamo, and its own answers kept beside the graph.
 
-The module is copied first, to the CPU and to eval mode: the user's own stays as it is, on its device, in its mode.
+The module is copied first, to the CPU and to eval mode: the user's own stays as it is, on its device, in its mode. What is exported is
+the copy inside `Plain`, which takes tensors in order and returns tensors in order, so that the exporter never sees how a module wants
+its arguments or packs its results.
 """
 
 import contextlib
 import copy
+import dataclasses
 import importlib
 import inspect
 import io
 import logging
+import re
 import sys
+import traceback
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import onnx_ir
 import torch
 
-from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
+from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs, preprocessed
+from jupyter_mlprod.core.bundle import GRAPH_DATA
 from jupyter_mlprod.core.capture import Capture, write_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.graph import bare_bytes
-from jupyter_mlprod.core.raw import Array, Raw, part, rows
-from jupyter_mlprod.core.remeasure import batch_sizes
+from jupyter_mlprod.core.graph import MESSAGE_LIMIT, SMALLEST_MOVED, Packed, bare_bytes, laid_out, offsets, packed
+from jupyter_mlprod.core.raw import Array, Raw, part
+from jupyter_mlprod.core.trial import Shapes, Trial, size_or_name, taken, trials, varying_sizes
 
 Tensors = dict[str, "torch.Tensor"]
+OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)', overload='(\w+)'\)")
+FIXED = re.compile(r"inferred a static shape of (\d+) for dimension inputs\['tensors'\]\[(\d+)\]\.shape\[(\d+)\]")
+RAISED_AT = re.compile(r'File "([^"]+)", line (\d+), in \w+\n\s*([^\n]+)')
+LIBRARIES = (str(Path(torch.__file__).parent), str(Path(contextlib.__file__).parent), str(Path(onnx_ir.__file__).parent), __file__)
+"""Frames from here are never the line that a user would change; what is installed beside torch may be."""
 
 
 class TorchCapture:
-    """The port `Models` for torch modules and ``module:object``."""
+    """Captures torch modules and ``module:object``; ``limit`` is how many bytes of weights stay inside the graph."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, limit: int = MESSAGE_LIMIT) -> None:
         self.folder = folder
+        self.limit = limit
 
-    def capture(self, source: Any, example: Raw, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:  # noqa: ARG002
+    def capture(self, source: Any, example: Raw, ends: Ends, *, shapes: Shapes) -> Path:
         """Export and let the original answer.
 
         Parameters
@@ -47,31 +61,27 @@ class TorchCapture:
 
         Raises
         ------
-        MlprodError : ``bad-model`` with the exporter's reason.
+        MlprodError : ``bad-model`` with the exporter's reason, the operator or the line of the source.
         """
-        live = imported(source) if isinstance(source, str) else source
-        if not isinstance(live, torch.nn.Module):
-            raise MlprodError(
-                Code.BAD_MODEL, f"a {type(live).__name__} is no torch module", hint="give an nn.Module, an .onnx file or module:object"
-            )
-        module = copy.deepcopy(live).cpu().eval()
-        names = input_names(module)
-
-        def inputs_of(raw: Raw) -> Tensors:
-            return {name: _tensor(array) for name, array in graph_inputs(ends, raw, names, tell=True).items()}
-
-        whole = inputs_of(example)
+        module = _copied(imported(source) if isinstance(source, str) else source)
+        calling = calling_of(module, preprocessed(ends, part(example, 0, 1), tell=True))
+        plain = Plain(module, calling)
+        inputs = {trial: _prepared(trial, example, ends, shapes, calling) for trial in trials(example, shapes)}
         with torch.inference_mode():
-            given = tuple(_named_outputs(_call(module, whole)))
-            answers = {
-                batch: final_outputs(ends, _named_outputs(_call(module, inputs_of(part(example, 0, batch)))), tell=True)
-                for batch in batch_sizes(rows(example))
-            }
-        reference = {f"{batch}/{name}": array for batch, named in answers.items() for name, array in named.items()}
-        graph = _export(module, whole, given)
-        outputs = tuple(answers[rows(example)])
-        capture = Capture(original="torch", versions={"torch": str(torch.__version__)}, inputs=tuple(whole), outputs=outputs)
-        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference)
+            answers = {trial: {name: _numpy(tensor) for name, tensor in plain.answer(given).items()} for trial, given in inputs.items()}
+        whole = list(inputs)[-1]
+        dynamic = _dynamic_shapes(inputs, varying_sizes(example, shapes))
+        graph, data = _export(plain, inputs[whole], tuple(answers[whole]), dynamic, limit=self.limit)
+        final = {trial: final_outputs(ends, named, tell=True) for trial, named in answers.items()}
+        capture = Capture(
+            original="torch",
+            versions={"torch": str(torch.__version__)},
+            inputs=calling.names,
+            outputs=tuple(final[whole]),
+            shapes=dynamic,
+        )
+        reference = {f"{trial.key}/{name}": array for trial, named in final.items() for name, array in named.items()}
+        return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)
 
 
 def imported(spec: str) -> Any:
@@ -89,50 +99,169 @@ def imported(spec: str) -> Any:
         raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
 
 
-def input_names(module: "torch.nn.Module") -> list[str]:
-    """The names of ``forward``'s arguments that have no default."""
+def inner_of(live: Any) -> "torch.nn.Module":
+    """The module itself; of a compiled or parallel one the one inside it."""
+    inner = live.module if isinstance(live, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel) else live
+    inner = getattr(inner, "_orig_mod", inner)
+    if not isinstance(inner, torch.nn.Module):
+        raise MlprodError(
+            Code.BAD_MODEL, f"a {type(live).__name__} is no torch module", hint="give an nn.Module, an .onnx file or module:object"
+        )
+    if isinstance(inner, torch.jit.ScriptModule):
+        raise MlprodError(Code.BAD_MODEL, "a ScriptModule has no source to export", hint="give the nn.Module that it was made of")
+    return inner
+
+
+def _copied(live: Any) -> "torch.nn.Module":
+    """A copy on the CPU in eval mode."""
+    inner = inner_of(live)
+    try:
+        return copy.deepcopy(inner).cpu().eval()
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        what = f"{type(inner).__name__} cannot be copied: {_one_line(error)}"
+        raise MlprodError(Code.BAD_MODEL, what, hint="keep what is no parameter, buffer or plain value out of the module") from error
+
+
+class Calling(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``forward`` is called: with an argument of each name, or with one dict of them."""
+
+    names: tuple[str, ...]
+    as_dict: bool = False
+
+
+def calling_of(module: "torch.nn.Module", prepared: Any) -> Calling:
+    """The arguments of ``forward``: those without a default, and those with one that are given.
+
+    Parameters
+    ----------
+    prepared : what the preprocessing makes of a row
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when it takes none, or not all that is given.
+    """
     parameters = inspect.signature(module.forward).parameters.values()
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+    named = [p for p in parameters if p.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
+    given = list(prepared) if isinstance(prepared, Mapping) else []
+    required = [p for p in named if p.default is inspect.Parameter.empty]
+    if given and len(required) == 1 and required[0].name not in given and _wants_dict(required[0], prepared):
+        return Calling(names=tuple(given), as_dict=True)
+    names = [p.name for p in named if p in required or p.name in given]
+    if not names and given and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters) and not named:
+        names = given
+    names = names or [p.name for p in named[:1]]
     if not names:
         raise MlprodError(Code.BAD_MODEL, f"{type(module).__name__}.forward takes no argument by name")
-    return names
+    over = [name for name in given if name not in names]
+    if over and set(given) & set(names):
+        what = f"{type(module).__name__}.forward takes no argument {str(over[0])[:80]!r}, which is prepared for it"
+        raise MlprodError(Code.BAD_MODEL, what, hint=f"it takes {', '.join(p.name for p in named)[:200]}")
+    return Calling(names=tuple(names))
 
 
 def answered(module: "torch.nn.Module", prepared: Mapping[str, Array]) -> dict[str, Array]:
     """What a module answers to arrays by name, named as in its capture."""
+    plain = Plain(module, calling_of(module, prepared))
     with torch.inference_mode():
-        return _named_outputs(_call(module, {name: _tensor(array) for name, array in prepared.items()}))
+        answers = plain.answer({name: _tensor(array) for name, array in prepared.items()})
+    return {name: _numpy(tensor) for name, tensor in answers.items()}
 
 
-def _call(module: "torch.nn.Module", inputs: Tensors) -> Any:
+def _wants_dict(parameter: inspect.Parameter, prepared: Mapping[str, Any]) -> bool:
+    """Whether one argument means all that is prepared, and not its columns side by side: by annotation, else by their shape."""
+    said = "" if parameter.annotation is inspect.Parameter.empty else str(parameter.annotation).lower()
+    if "dict" in said or "mapping" in said:
+        return True
+    return "tensor" not in said and any(np.ndim(array) > 1 for array in prepared.values())
+
+
+class Plain(torch.nn.Module):
+    """A module as the exporter sees it: tensors in order, tensors out in order."""
+
+    def __init__(self, module: "torch.nn.Module", calling: Calling) -> None:
+        super().__init__()
+        self.module = module
+        self.calling = calling
+
+    def forward(self, *tensors: "torch.Tensor") -> tuple["torch.Tensor", ...]:
+        return tuple(self.named(dict(zip(self.calling.names, tensors, strict=True))).values())
+
+    def named(self, inputs: Tensors) -> Tensors:
+        """The outputs by name; one that is called like an input gets another name, since a graph cannot tell them apart."""
+        result = self.module(inputs) if self.calling.as_dict else self.module(**inputs)
+        return {f"{name}_output" if name in inputs else name: tensor for name, tensor in outputs_of(result).items()}
+
+    def answer(self, inputs: Tensors) -> Tensors:
+        """The outputs, or one line that says why there are none; the inputs stay as they are."""
+        try:
+            return self.named({name: tensor.clone() for name, tensor in inputs.items()})
+        except MlprodError:
+            raise
+        except Exception as error:
+            shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
+            raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {_one_line(error)}") from error
+
+
+def outputs_of(result: Any, name: str = "") -> Tensors:
+    """Every tensor of a result by name: of mappings and dataclasses by key, of tuples by place; what is None is left out.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when something else is in it, or nothing at all.
+    """
+    if isinstance(result, torch.Tensor):
+        return {name or "output": result}
+    found: Tensors = {}
+    for key, value in _items(result, name):
+        inner = outputs_of(value, f"{name}_{key}" if name else key) if value is not None else {}
+        if found.keys() & inner.keys():
+            raise MlprodError(
+                Code.BAD_MODEL, f"the module returns two outputs that would be named {next(iter(found.keys() & inner.keys()))!r}"
+            )
+        found |= inner
+    if not found and not name:
+        raise MlprodError(Code.BAD_MODEL, f"the module returns a {type(result).__name__} without a tensor")
+    return found
+
+
+def _items(result: Any, name: str) -> list[tuple[str, Any]]:
+    if isinstance(result, Mapping):
+        return [(str(key), value) for key, value in result.items()]
+    if isinstance(result, tuple | list):
+        fields = getattr(result, "_fields", None) or [str(index) if name else f"output_{index}" for index in range(len(result))]
+        return list(zip(fields, result, strict=True))
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return [(field.name, getattr(result, field.name)) for field in dataclasses.fields(result)]
+    place = f" under {name!r}" if name else ""
+    what = f"the module returns a {type(result).__name__}{place}; tensors in tuples, dicts and dataclasses can be exported"
+    raise MlprodError(Code.BAD_MODEL, what, hint="return what is answered, in eval mode")
+
+
+def _prepared(trial: Trial, example: Raw, ends: Ends, shapes: Shapes, calling: Calling) -> Tensors:
+    """What the module gets at a trial, in memory of its own: a forward that works in place must not reach the user's rows."""
     try:
-        return module(**inputs)
-    except Exception as error:
-        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
-        raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {_one_line(error)}") from error
+        arrays = graph_inputs(ends, taken(trial, example, shapes), list(calling.names), tell=True)
+    except MlprodError as error:
+        if not trial.dimension:
+            raise
+        what = f"{error.message} (with the example cut to {trial.dimension} {trial.size})"
+        raise MlprodError(error.code, what, hint="what varies by contract may have any size") from error
+    for name, array in arrays.items():
+        if not array.ndim or len(array) != trial.batch:
+            raise MlprodError(
+                Code.PREPROCESS, f"{name!r} is prepared with shape {array.shape} for {trial.batch} rows; the first axis is the batch"
+            )
+    return {name: _tensor(array) for name, array in arrays.items()}
 
 
 def _tensor(array: Array) -> "torch.Tensor":
     if array.dtype.kind == "f":
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
     if array.dtype.kind in "iu":
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+        return torch.from_numpy(np.array(array, dtype=np.int64, order="C"))
     if array.dtype.kind == "b":
-        return torch.from_numpy(np.ascontiguousarray(array))
+        return torch.from_numpy(np.array(array, order="C"))
     raise MlprodError(Code.BAD_MODEL, f"the module would get an array of {array.dtype}", hint="let --preprocess turn it into numbers")
-
-
-def _named_outputs(result: Any) -> dict[str, Array]:
-    if isinstance(result, torch.Tensor):
-        return {"output": _numpy(result)}
-    if isinstance(result, Mapping) and all(isinstance(value, torch.Tensor) for value in result.values()):
-        return {str(name): _numpy(value) for name, value in result.items()}
-    if isinstance(result, tuple | list) and all(isinstance(value, torch.Tensor) for value in result):
-        return {f"output_{index}": _numpy(value) for index, value in enumerate(result)}
-    raise MlprodError(
-        Code.BAD_MODEL, f"the module returns a {type(result).__name__}; tensors, a tuple or a dict of tensors can be exported"
-    )
 
 
 def _numpy(tensor: "torch.Tensor") -> Array:
@@ -140,32 +269,95 @@ def _numpy(tensor: "torch.Tensor") -> Array:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def _export(module: "torch.nn.Module", inputs: Tensors, outputs: tuple[str, ...]) -> bytes:
-    batch = torch.export.Dim("batch")
+def _dynamic_shapes(inputs: Mapping[Trial, Tensors], sizes: Mapping[str, int]) -> dict[str, tuple[int | str, ...]]:
+    """The graph's shapes: what differs between the trials gets a name.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when the example shows such a dimension at size 1, where torch would take it for fixed.
+    """
+    whole = list(inputs.values())[-1]
+    shapes: dict[str, tuple[int | str, ...]] = {}
+    for name, tensor in whole.items():
+        if any(given[name].ndim != tensor.ndim for given in inputs.values()):
+            raise MlprodError(Code.PREPROCESS, f"{name!r} is prepared with another number of dimensions for other rows")
+        found = [{trial: given[name].shape[axis] for trial, given in inputs.items()} for axis in range(1, tensor.ndim)]
+        shapes[name] = ("batch", *(size_or_name(name, axis, at, sizes) for axis, at in enumerate(found, start=1)))
+        small = [axis for axis, size in enumerate(shapes[name]) if isinstance(size, str) and tensor.shape[axis] < 2]
+        if small:
+            what = f"{name!r} is prepared with shape {tuple(tensor.shape)} for the whole example, and axis {small[0]} varies"
+            raise MlprodError(Code.BAD_MODEL, what, hint="give an example in which it is 2 or more")
+    return shapes
+
+
+def _export(plain: Plain, inputs: Tensors, outputs: tuple[str, ...], shapes: Mapping[str, tuple[int | str, ...]], *, limit: int) -> Packed:
+    dynamic = tuple({axis: size for axis, size in enumerate(shape) if isinstance(size, str)} for shape in shapes.values())
     try:
         with _quiet():
             program = torch.onnx.export(
-                module,
-                (),
-                kwargs=inputs,
+                plain,
+                tuple(inputs.values()),
                 dynamo=True,
-                dynamic_shapes={name: {0: batch} for name in inputs},
+                dynamic_shapes={"tensors": dynamic},
                 input_names=list(inputs),
                 output_names=list(outputs),
                 verbose=False,
             )
     except Exception as error:
-        raise MlprodError(
-            Code.BAD_MODEL, f"torch.onnx.export: {_one_line(error)}", hint="the message names the operator; move it out of forward"
-        ) from error
+        raise _refusal(error, shapes) from error
     assert program is not None
-    return bare_bytes(program.model_proto)
+    return _packed(program, limit=limit)
+
+
+def _packed(program: "torch.onnx.ONNXProgram", *, limit: int) -> Packed:
+    """The graph's bytes; weights beyond the limit are never copied into a message."""
+    values = [value for value in program.model.graph.initializers.values() if value.const_value is not None]
+    moved = [(value, tensor) for value in values if (tensor := value.const_value) is not None and tensor.nbytes >= SMALLEST_MOVED]
+    if sum(tensor.nbytes for _, tensor in moved) <= limit:
+        return packed(program.model_proto, limit=limit)
+    places = offsets([tensor.nbytes for _, tensor in moved])
+    for (value, tensor), offset in zip(moved, places, strict=True):
+        shape = onnx_ir.Shape([int(size) for size in tensor.numpy().shape])
+        value.const_value = onnx_ir.ExternalTensor(GRAPH_DATA, offset, tensor.nbytes, tensor.dtype, shape=shape, name=value.name or "")
+    return bare_bytes(onnx_ir.to_proto(program.model)), laid_out(tensor.tobytes() for _, tensor in moved)
+
+
+def _refusal(error: Exception, shapes: Mapping[str, tuple[int | str, ...]]) -> MlprodError:
+    """Why a module cannot be exported: the operator that ONNX lacks, the size that it fixes, or the line at which tracing ended."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(cause)
+    if operator := OPERATOR.search(text):
+        name = ".".join(operator.groups()).removesuffix(".default")
+        return MlprodError(
+            Code.BAD_MODEL, f"the operator {name} has no form in ONNX", hint="compute it in another way, or in --postprocess"
+        )
+    if fixed := FIXED.search(text):
+        name, shape = list(shapes.items())[int(fixed[2])]
+        what = f"forward works at one size alone: {shape[int(fixed[3])]!r} of its input {name!r} may vary, and it asks for {fixed[1]}"
+        return MlprodError(Code.BAD_MODEL, what, hint="take sizes from the tensors' shape, and put no size of the example into forward")
+    place = _user_line(cause, text)
+    if "data-dependent" in text:
+        what = f"what forward does depends on values of its input, at {place}"
+        return MlprodError(Code.BAD_MODEL, what, hint="use torch.where or torch.cond, or move the branch into --preprocess")
+    return MlprodError(Code.BAD_MODEL, f"torch.onnx.export: {_one_line(cause)} (at {place})", hint="rewrite that line with torch operators")
+
+
+def _user_line(error: BaseException, text: str) -> str:
+    """``file:line: source`` of the last line that is not torch's own."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
+    if frames:
+        return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {(frames[-1].line or '').strip()[:120]}"
+    if raised := RAISED_AT.search(text):
+        return f"{Path(raised[1]).name}:{raised[2]}: {raised[3].strip()[:120]}"
+    return "a line that torch does not tell"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter speaks on stdout, in warnings and in logs; none of it is about the user's model."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -40,12 +40,16 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
     ------
     MlprodError : ``preprocess`` when the function fails or its result does not fit the graph.
     """
-    prepared = raw if ends.preprocess is None else called(ends.preprocess, _own_copy(raw), tell=tell)
-    inputs = prepared_inputs(prepared, names)
+    inputs = prepared_inputs(preprocessed(ends, raw, tell=tell), names)
     for name, normalization in ends.normalization.items():
         if name in inputs:
             inputs[name] = _normalized(inputs[name], normalization)
     return inputs
+
+
+def preprocessed(ends: Ends, raw: Raw, *, tell: bool) -> Any:
+    """What the preprocessing makes of the raw serving view; it gets a copy, and texts as a list of str."""
+    return raw if ends.preprocess is None else called(ends.preprocess, _own_copy(raw), tell=tell)
 
 
 def _own_copy(raw: Raw) -> Any:

@@ -1,7 +1,7 @@
 """A capture: a folder with a model's graph and the original's answers on the example, taken where the live model is.
 
     graph.onnx      the graph, weights inside (or beside it in model.onnx.data, when they are too large for one message)
-    reference.npz   "<batch>/<output>": what the original answered at each batch size, postprocessing included
+    reference.npz   "<trial>/<output>": what the original answered at each trial (core/trial.py), postprocessing included
     capture.json    what the original was, and where it comes from
     module/         what brings the trainable module back, if it can be; laid out as in the bundle
 
@@ -9,13 +9,13 @@ It is the only thing that `package` reads of a model, so a live module, a file a
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from jupyter_mlprod.core.bundle import Ensemble, Training
+from jupyter_mlprod.core.bundle import GRAPH_DATA, Ensemble, Training
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array
 
@@ -72,8 +72,12 @@ def add_training(folder: Path, training: Training) -> Path:
     return folder
 
 
-def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array]) -> Path:
+def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Mapping[str, Array], data: Iterable[bytes] = ()) -> Path:
     """Write a capture to a new folder, whole or not at all.
+
+    Parameters
+    ----------
+    data : what the file beside the graph holds, piece by piece; no piece when the weights are inside the graph
 
     Raises
     ------
@@ -90,9 +94,20 @@ def write_capture(folder: Path, capture: Capture, *, graph: bytes, reference: Ma
     try:
         folder.mkdir(parents=True)
         (folder / GRAPH_FILE).write_bytes(graph)
+        _write_data(folder / GRAPH_DATA, data)
         np.savez(folder / REFERENCE_FILE, allow_pickle=False, **reference)
         (folder / CAPTURE_FILE).write_bytes(msgspec.json.encode(capture))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise MlprodError(Code.DISK, f"{folder} could not be written: {error.strerror or error}", hint="free space or rights") from error
     return folder
+
+
+def _write_data(file: Path, pieces: Iterable[bytes]) -> None:
+    """The file beside the graph, if there is a piece of it."""
+    pieces = iter(pieces)
+    first = next(pieces, None)
+    if first is not None:
+        with file.open("wb") as opened:
+            opened.write(first)
+            opened.writelines(pieces)

@@ -6,13 +6,15 @@ What a person declares in ``contract.toml`` is laid over what is read, and the e
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from jupyter_mlprod.core.bundle import Scores
 from jupyter_mlprod.core.conformance import check_batch, nulls
 from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, ContractEdit, Input, Tensor, Text, edited
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw, rows
+from jupyter_mlprod.core.raw import Array, Raw
+from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
 
 TENSOR, TEXT = "input", "text"
 EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii"
@@ -23,17 +25,14 @@ def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[st
 
     Parameters
     ----------
-    reference : ``<batch>/<output>`` → (batch, ...), the original's answers
+    reference : ``<trial>/<output>`` → (batch, ...), the original's answers
 
     Raises
     ------
     MlprodError : ``bad-model``, ``bad-data`` or ``bad-contract``, with what does not fit.
     """
-    for key, array in reference.items():
-        batch, _, name = key.partition("/")
-        if array.ndim == 0 or len(array) != int(batch):
-            raise MlprodError(Code.BAD_MODEL, f"output {name!r} has shape {array.shape} for {batch} rows; outputs hold one answer a row")
-    found = tuple(_tensor(name, reference[f"{rows(example)}/{name}"]) for name in outputs)
+    shapes = {name: field.shape for name, field in edit.inputs.items() if field.shape is not None}
+    found = tuple(_output(name, example, shapes, reference) for name in outputs)
     contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit)
     if faults:
         raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
@@ -41,6 +40,24 @@ def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[st
     if broken:
         raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
     return contract
+
+
+def _output(name: str, example: Raw, shapes: Shapes, reference: Mapping[str, Array]) -> Tensor:
+    """One output as the answers show it; a size that differs between trials has a name in place of a number."""
+    tried = trials(example, shapes)
+    lost = next((trial for trial in tried if f"{trial.key}/{name}" not in reference), None)
+    if lost is not None:
+        what = f"the capture holds no answer {name!r} at batch {lost.key}"
+        raise MlprodError(Code.BAD_MODEL, what, hint="capture the model with this example and this contract")
+    seen = {trial: reference[f"{trial.key}/{name}"].shape for trial in tried}
+    whole = seen[tried[-1]]
+    for trial, shape in seen.items():
+        if not shape or shape[0] != trial.batch or len(shape) != len(whole):
+            raise MlprodError(Code.BAD_MODEL, f"output {name!r} has shape {shape} for {trial.batch} rows; outputs hold one answer a row")
+    tensor = _tensor(name, reference[f"{tried[-1].key}/{name}"])
+    sizes = varying_sizes(example, shapes)
+    named = tuple(size_or_name(name, axis, {trial: shape[axis] for trial, shape in seen.items()}, sizes) for axis in range(1, len(whole)))
+    return msgspec.structs.replace(tensor, shape=("batch", *named))
 
 
 def _inputs(example: Raw) -> tuple[Input, ...]:
@@ -67,15 +84,25 @@ def _column(name: str, array: Array) -> Column:
 
 def infer_scores(asked: Scores | Literal["auto"], labels: tuple[str, ...], first: Array) -> Scores:
     """What the first output holds, and whether the labels fit it."""
-    if not labels:
-        return "values" if asked == "auto" else asked
-    width = int(np.prod(first.shape[1:])) if first.ndim > 1 else 1
-    classes = 2 if width == 1 else width
-    if classes != len(labels):
-        raise MlprodError(Code.BAD_REQUEST, f"there are {len(labels)} labels, and the model scores {classes} classes")
+    if labels:
+        classes = 2 if _width(first) == 1 else _width(first)
+        if classes != len(labels):
+            raise MlprodError(Code.BAD_REQUEST, f"there are {len(labels)} labels, and the model scores {classes} classes")
+    return kind_of_scores(asked, first, labelled=bool(labels))
+
+
+def kind_of_scores(asked: Scores | Literal["auto"], first: Array, *, labelled: bool) -> Scores:
+    """What an output holds: as asked; else values where there are no labels, probabilities where they can be, logits."""
     if asked != "auto":
         return asked
+    if not labelled:
+        return "values"
+    width = _width(first)
     flat = first.astype(np.float64).reshape(len(first), -1)
     bounded = bool((flat >= 0).all() and (flat <= 1).all())
     sums_to_one = width == 1 or bool(np.allclose(flat.sum(axis=1), 1, atol=1e-3))
     return "probabilities" if bounded and sums_to_one else "logits"
+
+
+def _width(first: Array) -> int:
+    return int(np.prod(first.shape[1:])) if first.ndim > 1 else 1

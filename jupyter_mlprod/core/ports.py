@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle, Origin
+from jupyter_mlprod.core.combine import Combine
 from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
@@ -119,10 +120,12 @@ class Graphs(Protocol):
 class Models(Protocol):
     """What turns a model into a *capture*: a folder with the graph and the original's answers on the example.
 
-    ``shapes`` are declared by name of an input: a name in it is a dimension that may vary.
+    ``shapes`` are declared by name of an input: a name in it is a dimension that may vary. Several models become one as ``combine`` says.
     """
 
-    def capture(self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path: ...
+    def capture(
+        self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]], combine: Combine | None = None
+    ) -> Path: ...
 
 
 class Modules(Protocol):

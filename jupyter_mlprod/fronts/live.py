@@ -18,6 +18,7 @@ import numpy as np
 
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
+from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -208,7 +209,7 @@ class Live:
         return str(path)
 
     def _model(self, word: str, values: Mapping[str, Any]) -> str:
-        """A live module becomes a capture; the original answers with the notebook's own function, not with the text made of it."""
+        """A live module, or a list of them, becomes a capture; the original answers with the notebook's own function, not with its text."""
         if word not in self.names and (IMPORT_PATH.fullmatch(word) or word.startswith(MODEL_URI) or Path(word).is_dir()):
             return word
         model = self.value(word)
@@ -221,7 +222,13 @@ class Live:
             normalization=decode_toml(_text_of(values, "normalize"), dict[str, Normalization], name="normalize", code=Code.BAD_REQUEST),
         )
         shapes = {name: field.shape for name, field in _edit(values).inputs.items() if field.shape is not None}
-        return str(self.workspace.models.capture(model, example, ends, shapes=shapes))
+        combine = combine_of(
+            how=str(values.get("combine", "mean")),
+            weights=[word for word in str(values.get("weights", "")).split(",") if word.strip()],
+            scores=str(values.get("scores", "auto")),
+            labelled=bool(values.get("labels")),
+        )
+        return str(self.workspace.models.capture(model, example, ends, shapes=shapes, combine=combine))
 
     def _callable(self, spec: str) -> Callable[[Any], Any] | None:
         """The notebook's own function behind a spec, or the file's."""

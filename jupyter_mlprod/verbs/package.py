@@ -17,6 +17,7 @@ from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Normalization, OperatingPoint, Training
 from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
+from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, toml_text
@@ -122,7 +123,11 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     bundle = Bundle(
         name=request.name,
         contract=contract,
-        scores=infer_scores(request.scores, parts.labels, reference[f"{rows(example)}/{capture.outputs[0]}"]),
+        scores=infer_scores(
+            combined_scores(request.scores) if capture.ensemble else request.scores,
+            parts.labels,
+            reference[f"{rows(example)}/{capture.outputs[0]}"],
+        ),
         labels=parts.labels,
         preprocess=parts.preprocess.name,
         snapshot=digest(snapshot) if snapshot else "",
@@ -345,4 +350,5 @@ def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")
     shapes = {name: field.shape for name, field in parts.edit.inputs.items() if field.shape is not None}
-    return ports.models.capture(request.model, parts.example, parts.ends, shapes=shapes)
+    combine = combine_of(how=request.combine, weights=request.weights, scores=request.scores, labelled=bool(parts.labels))
+    return ports.models.capture(request.model, parts.example, parts.ends, shapes=shapes, combine=combine)

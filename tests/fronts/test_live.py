@@ -12,6 +12,7 @@ import torch
 
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.capture import CAPTURE_FILE
+from jupyter_mlprod.core.combine import Combine
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.snapshot import SUFFIX
 from jupyter_mlprod.fronts.live import Live
@@ -319,7 +320,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, Any, Callable[[Any], Any] | None]] = []
 
-    def capture(self, source: Any, example: Any, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
+    def capture(
+        self, source: Any, example: Any, ends: Ends, *, shapes: Mapping[str, tuple[int | str, ...]], combine: Combine | None = None
+    ) -> Path:
         self.asked.append((source, example, ends.preprocess))
         return Path("the-capture")
 

@@ -52,7 +52,7 @@ class Euros(nn.Module):
 
 class Scored(nn.Module):
     def forward(self, x):
-        return {"scores": x[:, :2], "loss": None}
+        return {"scores": x[:, :2], "loss": "none"}
 
 
 torch.manual_seed(0)
@@ -222,7 +222,7 @@ def test_a_preprocessing_may_give_a_mapping_to_a_module_of_several_inputs(models
     [
         ("torch_nets:broken", "RuntimeError: no weights here"),
         ("torch_nets:Two", "is no torch module"),
-        ("torch_nets:scored", "returns a dict"),
+        ("torch_nets:scored", "returns a str under 'loss'"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(models: Desk, model: str, said: str) -> None:

@@ -14,7 +14,8 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     model: Annotated[
         str,
         option(
-            "a torch module of the notebook, an .onnx or .pt2 file, module:object, or models:/NAME/VERSION of the registry",
+            "a torch module of the notebook, an .onnx or .pt2 file, module:object, or models:/NAME/VERSION of the registry; "
+            "several with commas, or a list, become one",
             positional=True,
             live="model",
             metavar="MODEL",
@@ -84,4 +85,8 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
             metavar="TOML",
         ),
     ] = ""
+    combine: Annotated[
+        Literal["mean", "vote", "weighted"], option("how several models become one: of classes their probabilities, else their values")
+    ] = "mean"
+    weights: Annotated[tuple[float, ...], option("what each of several models counts, with --combine weighted", metavar="NUMBERS")] = ()
     notebook: Annotated[str, option("notebook that the bundle comes from, recorded as its origin", metavar="FILE")] = ""

@@ -1,0 +1,131 @@
+"""A trial is a part of the example that keeps the contract, and parity sees whatever differs at one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.contract import Contract, Tensor
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Array, Raw
+from jupyter_mlprod.core.remeasure import parity_measures
+from jupyter_mlprod.core.trial import Trial, size_or_name, taken, trials
+
+Answer = Callable[[Array], dict[str, Any]]
+TWO = {"ids": ("batch", "sequence"), "mask": ("batch", "sequence"), "picture": ("batch", "height", "width")}
+RAW: dict[str, Array] = {"ids": np.zeros((5, 8)), "mask": np.zeros((5, 8)), "picture": np.zeros((5, 6, 6))}
+
+
+class Answering:
+    """A runtime that answers by a function of the one input."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer_of = answer
+
+    def outputs(self, raw: Raw) -> dict[str, Array]:
+        assert not isinstance(raw, Mapping)
+        return self.answer_of(raw)
+
+    def answer(self, raw: Raw) -> dict[str, Array]:
+        return self.outputs(raw)
+
+    def prepare(self, raw: Raw) -> dict[str, Array]:
+        assert not isinstance(raw, Mapping)
+        return {"x": raw}
+
+    def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(prepared)
+
+
+def bundle(*, free: bool = True) -> Bundle:
+    length: int | str = "length" if free else 8
+    contract = Contract(
+        inputs=(Tensor(name="x", dtype="float64", shape=("batch", length)),),
+        outputs=(Tensor(name="y", dtype="float64", shape=("batch", length)),),
+    )
+    return Bundle(name="b", contract=contract, scores="values")
+
+
+def values(x: Array, ours: Answer, theirs: Answer, *, free: bool = True) -> dict[str, tuple[float | None, float]]:
+    """Place → (largest difference, differing rows), of ``ours`` against ``theirs`` as the original."""
+    shapes: dict[str, tuple[int | str, ...]] = {"x": ("batch", "length" if free else 8)}
+    reference = {
+        f"{trial.key}/{name}": array for trial in trials(x, shapes) for name, array in theirs(np.asarray(taken(trial, x, shapes))).items()
+    }
+    found: dict[str, dict[str, float]] = {}
+    for measure in parity_measures(bundle(free=free), Answering(ours), x, reference, per_batch=True):
+        found.setdefault(measure.where["batch"], {})[measure.name] = measure.value
+    return {place: (m.get("parity_max_abs_diff"), m["parity_argmax_mismatches"]) for place, m in found.items()}
+
+
+def alone(x: Array, answer: Answer, *, free: bool = True) -> dict[str, float]:
+    """Place → differing rows, of an answer in parts against the answer to the whole."""
+    measures = parity_measures(bundle(free=free), Answering(answer), x, answer(x), per_batch=False)
+    return {m.where["batch"]: m.value for m in measures if m.name == "parity_argmax_mismatches"}
+
+
+X = np.random.default_rng(0).normal(size=(5, 8))
+
+
+def test_every_dimension_is_cut_by_itself_wherever_it_stands() -> None:
+    keys = {trial.key: trial for trial in trials(RAW, TWO)}
+    assert list(keys) == ["3, sequence 4", "3, height 3", "3, width 3", "1", "3", "5"]
+    cut = taken(keys["3, sequence 4"], RAW, TWO)
+    assert isinstance(cut, Mapping)
+    assert {name: array.shape for name, array in cut.items()} == {"ids": (3, 4), "mask": (3, 4), "picture": (3, 6, 6)}
+    unnamed = taken(Trial(batch=3, dimension="w", size=2), np.zeros((5, 4)), {"any": ("batch", "w")})
+    assert not isinstance(unnamed, Mapping)
+    assert unnamed.shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ({"ids": ("batch", "height"), "picture": ("batch", "height", 6)}, "the size 6 and 8 where the contract says 'height'"),
+        ({"ids": ("batch", "a/b")}, "'a/b' cannot name"),
+        ({"ids": ("batch", "batch")}, "'batch' cannot name"),
+        ({"ids": ("batch",)}, "does not fit the example's (5, 8)"),
+    ],
+)
+def test_shapes_that_the_example_does_not_have_are_refused(shapes: dict[str, tuple[int | str, ...]], said: str) -> None:
+    with pytest.raises(MlprodError) as refusal:
+        trials(RAW, shapes)
+    assert refusal.value.code is Code.BAD_CONTRACT
+    assert said in refusal.value.message
+
+
+def test_a_size_has_the_name_of_the_dimension_that_it_follows_at_every_trial() -> None:
+    whole, cut = Trial(batch=5), Trial(batch=3, dimension="length", size=4)
+    assert size_or_name("y", 1, {whole: 7, cut: 7}, {"length": 8}) == 7
+    assert size_or_name("y", 1, {whole: 8, cut: 4}, {"length": 8}) == "length"
+    assert size_or_name("y", 1, {whole: 9, cut: 5}, {"length": 8}) == "y_1"
+
+
+def test_a_graph_that_is_right_at_one_size_alone_is_told_at_the_other() -> None:
+    found = values(X, lambda x: {"y": x * 8}, lambda x: {"y": x * x.shape[1]})
+    assert {found[place] for place in ("1", "3", "5")} == {(0.0, 0.0)}
+    difference, differing = found["3, length 4"]
+    assert (difference or 0.0) > 0.1
+    assert differing == 3
+
+
+def test_an_answer_of_another_shape_is_a_wrong_answer_and_no_crash() -> None:
+    found = values(X, lambda x: {"y": x[:, :8]}, lambda x: {"y": np.hstack([x, x])})
+    assert found == {place: (None, rows) for place, rows in (("3, length 4", 3), ("1", 1), ("3", 3), ("5", 5))}
+
+
+def padded(x: Array) -> dict[str, Any]:
+    """As many places as the row with the greatest first value needs, as a tokenizer pads to the longest text."""
+    return {"y": x[:, : int(np.asarray(x[:, 0], np.float64).max())]}
+
+
+def test_what_a_row_has_only_beside_longer_rows_is_not_compared_where_the_size_may_vary() -> None:
+    lengths = np.column_stack([[2.0, 5.0, 3.0, 2.0, 8.0], X[:, 1:]])
+    assert set(alone(lengths, padded).values()) == {0.0}
+    assert alone(lengths, padded, free=False) == {"1": 4, "3": 3, "5": 0}
+
+
+def test_an_answer_without_a_single_value_agrees_with_nothing() -> None:
+    assert alone(X, lambda x: {"y": x[:, :0] if len(x) < 5 else x})["1"] == 5
