@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOMES = {
-    "jupyter_mlprod.workspace": ("load", "load_module", "open_workspace"),
+    "jupyter_mlprod.model": ("load", "load_module"),
+    "jupyter_mlprod.workspace": ("open_workspace",),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
         "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load", "Package", "Predict",

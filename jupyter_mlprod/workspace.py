@@ -4,31 +4,23 @@
 only where things are and how long they may take.
 """
 
-import contextlib
 import datetime
 import importlib
 import os
-import shutil
 import tomllib
-import uuid
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from jupyter_mlprod.core.combine import Combine, demand_single, shares
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import TakenBy
+from jupyter_mlprod.core.extras import naming_the_extra
 from jupyter_mlprod.core.policy import EXECUTION, Policy
 from jupyter_mlprod.core.ports import Progress
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.base import Request
-from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.core.settings import read_document
-from jupyter_mlprod.core.subject import MODEL_URI, names_file, parse_model_uri
 
 if TYPE_CHECKING:
     from jupyter_mlprod.adapters.arrivals import DiskArrivals
@@ -46,37 +38,16 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.adapters.snapshots import Snapshots
     from jupyter_mlprod.adapters.torch_module import TorchModules
-    from jupyter_mlprod.core.answer import Ends
-    from jupyter_mlprod.core.raw import Array, Raw
+    from jupyter_mlprod.captures import Captures
+    from jupyter_mlprod.core.bundle import Training
+    from jupyter_mlprod.core.raw import Raw
     from jupyter_mlprod.core.requests import Load
 
 SETTINGS_FILE = "mlprod.toml"
 STORE = ".mlprod"
-ADOPTED = "adopted"
-"""The parameter of the training under which a model of another tool is named."""
 RUN_VARIABLE = "MLPROD_RUN"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 """Jupyter's servers tell a kernel its notebook by this; so does the runner."""
-EXTRAS = {
-    "google",
-    "ipykernel",
-    "jupyter_client",
-    "mlflow",
-    "nbclient",
-    "nbformat",
-    "onnx",
-    "onnx_ir",
-    "onnxruntime",
-    "PIL",
-    "onnxscript",
-    "pandas",
-    "papermill",
-    "pyarrow",
-    "safetensors",
-    "torch",
-    "yaml",
-}
-"""Top-level modules that the extras ``[cpu]`` and ``[gpu]`` bring."""
 
 
 def root_of_run(run_folder: Path) -> Path:
@@ -86,18 +57,6 @@ def root_of_run(run_folder: Path) -> Path:
             Code.NO_WORKSPACE, f"{RUN_VARIABLE} names no run of this machine: {str(run_folder)[:200]}", hint=f"unset {RUN_VARIABLE}"
         )
     return run_folder.parents[2]
-
-
-@contextlib.contextmanager
-def naming_the_extra(what: str) -> Iterator[None]:
-    """Turn the absence of a package of the extras into the line that installs it; any other missing module stays an error of its own."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in EXTRAS:
-            raise
-        raise MlprodError(Code.MISSING_EXTRA, f"{what} needs {package}", hint="pip install 'jupyter-mlprod[cpu]', or [gpu]") from error
 
 
 def find_root(start: Path) -> Path:
@@ -342,7 +301,15 @@ class Workspace:
 
     @cached_property
     def models(self) -> "Captures":
-        return Captures(self.scratch / "captures", self)
+        from jupyter_mlprod.captures import Captures
+
+        return Captures(self.scratch / "captures", self, self._training)
+
+    def _training(self) -> "Training":
+        from jupyter_mlprod.adapters.machine import imported_requirements
+        from jupyter_mlprod.adapters.training import training_here
+
+        return training_here(self.cells, requirements=imported_requirements())
 
     @cached_property
     def modules(self) -> "TorchModules":
@@ -369,119 +336,7 @@ class Workspace:
         write_whole(path, data)
 
 
-class Captures:
-    """Port `Models`: chooses who captures, by what the model is; several models are captured one by one, then joined.
-
-    What this process knows of the training is added.
-
-    The digests of the notebook's executed cells are the workspace's; the front that has a shell sets them there.
-    """
-
-    def __init__(self, folder: Path, workspace: "Workspace") -> None:
-        self.folder = folder
-        self.workspace = workspace
-
-    def capture(
-        self, source: Any, example: "Raw", ends: "Ends", *, shapes: Mapping[str, tuple[int | str, ...]], combine: Combine | None = None
-    ) -> Path:
-        from jupyter_mlprod.adapters.machine import imported_requirements
-        from jupyter_mlprod.adapters.training import training_here
-        from jupyter_mlprod.core.capture import add_training
-
-        members = members_of(source)
-        with naming_the_extra("packaging a model"):
-            if len(members) == 1:
-                demand_single(combine)
-                folder = self._single(members[0], example, ends, shapes)
-            else:
-                combine = combine or Combine()
-                shares(combine, len(members))
-                folder = self._joined(members, example, ends, shapes, combine)
-        return add_training(folder, training_here(self.workspace.cells, requirements=imported_requirements()))
-
-    def _single(self, source: Any, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
-        from jupyter_mlprod.core.bundle import Training
-        from jupyter_mlprod.core.capture import add_training
-
-        if isinstance(source, str) and source.startswith(MODEL_URI):
-            return self._registered(source, example, ends, shapes)
-        if isinstance(source, str) and names_file(f"{source}/MLmodel"):
-            return self._logged(Path(source), source, example, ends, shapes)
-        if isinstance(source, str) and source.endswith(".onnx"):
-            from jupyter_mlprod.adapters.onnx_capture import OnnxCapture
-
-            made = OnnxCapture(self.folder).capture(source, example, ends, shapes=shapes)
-            return add_training(made, Training(untrainable="an .onnx file holds a graph, and no module"))
-        if isinstance(source, str) and source.endswith(".pt2"):
-            from jupyter_mlprod.adapters.pt2_capture import Pt2Capture
-
-            made = Pt2Capture(self.folder).capture(source, example, ends, shapes=shapes)
-            return add_training(made, Training(untrainable="a .pt2 file holds a program, and no module"))
-        from jupyter_mlprod.adapters.torch_capture import TorchCapture, imported, inner_of
-
-        live = inner_of(imported(source) if isinstance(source, str) else source)
-        made = TorchCapture(self.folder).capture(live, example, ends, shapes=shapes)
-        return add_training(made, Training(untrainable=self.workspace.modules.describe(live, made)))
-
-    def _registered(self, uri: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
-        """A version of the registry, brought here for as long as its capture takes."""
-        subject = parse_model_uri(uri)
-        registry = self.workspace.registry
-        version = registry.alias(subject.name, subject.rest) if subject.kind == "alias" else int(subject.rest)
-        if version is None:
-            raise MlprodError(Code.UNKNOWN_SUBJECT, f"the registry's {subject.name} has no alias {subject.rest!r}", hint="mlprod list")
-        into = self.folder / f"fetched-{uuid.uuid4().hex[:12]}"
-        try:
-            folder = registry.fetch(subject.name, version, into)
-            return self._logged(folder, f"{MODEL_URI}{subject.name}/{version}", example, ends, shapes)
-        finally:
-            shutil.rmtree(into, ignore_errors=True)
-
-    def _logged(self, folder: Path, name: str, example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]]) -> Path:
-        """A model that another tool logged to MLflow; what is known of where it comes from is noted."""
-        from jupyter_mlprod.adapters.mlflow_model import read_logged
-        from jupyter_mlprod.core.bundle import Training
-        from jupyter_mlprod.core.capture import add_training
-
-        logged = read_logged(folder, name)
-        made = self._single(str(logged.file), example, ends, shapes)
-        return add_training(made, Training(mlflow_run=logged.run, parameters={ADOPTED: name}))
-
-    def _joined(
-        self, members: Sequence[Any], example: "Raw", ends: "Ends", shapes: Mapping[str, tuple[int | str, ...]], combine: Combine
-    ) -> Path:
-        """The members' own captures are not kept; what stands behind the model gets what they answer together."""
-        from jupyter_mlprod.adapters.ensemble_capture import EnsembleCapture
-        from jupyter_mlprod.core.bundle import Training
-        from jupyter_mlprod.core.capture import add_training
-
-        before = msgspec.structs.replace(ends, postprocess=None)
-        made: list[tuple[str, Path]] = []
-        try:
-            for number, member in enumerate(members, start=1):
-                name = f"member {number} ({member if isinstance(member, str) else type(member).__name__})"
-                try:
-                    made.append((name, self._single(member, example, before, shapes)))
-                except MlprodError as error:
-                    raise MlprodError(error.code, f"{name}: {error.message}", hint=error.hint) from error
-            whole = EnsembleCapture(self.folder).join(made, ends, combine=combine)
-            return add_training(whole, Training(untrainable="an ensemble holds its members' graphs, and no module"))
-        finally:
-            for _, folder in made:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def members_of(source: Any) -> tuple[Any, ...]:
-    """The models of a list, or of words with commas between them; one model is its own only member."""
-    if isinstance(source, str) and "," in source and not names_file(source):
-        source = [word.strip() for word in source.split(",")]
-    members = tuple(source) if isinstance(source, list | tuple) else (source,)
-    if not members or any(isinstance(member, str) and not member for member in members):
-        raise MlprodError(Code.BAD_MODEL, "there is no model, or an empty name among several")
-    return members
-
-
-def open_model(folder: Path) -> "Model":
+def open_runtime(folder: Path) -> "OnnxRuntime":
     """A bundle folder as something that answers, its digests verified; whoever calls this has decided to trust its code.
 
     Raises
@@ -494,7 +349,7 @@ def open_model(folder: Path) -> "Model":
     bundle, faults = DiskBundles(folder.parent).faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{folder}: {'; '.join(faults[:5])}")
-    return Model(OnnxRuntimes().open(folder, bundle, threads=1))
+    return OnnxRuntimes().open(folder, bundle, threads=1)
 
 
 def raw_of(value: Any) -> "Raw":
@@ -502,59 +357,3 @@ def raw_of(value: Any) -> "Raw":
     from jupyter_mlprod.adapters.data_files import DataFiles
 
     return DataFiles().from_live(value)
-
-
-class Model:
-    """A bundle that answers live values."""
-
-    def __init__(self, runtime: "OnnxRuntime") -> None:
-        self.runtime = runtime
-        self.bundle = runtime.bundle
-
-    def answer(self, values: Any) -> "dict[str, Array]":
-        """Rows to ``label``, ``confidence`` and the outputs, each (batch, ...).
-
-        Parameters
-        ----------
-        values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column
-
-        Raises
-        ------
-        MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``preprocess``, ``postprocess``.
-        """
-        raw = raw_of(values)
-        if self.bundle.contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
-            raw = next(iter(raw.values()))
-        return self.runtime.answer(raw)
-
-
-def load_module(subject: str, *, trust: str = "") -> Any:
-    """The trainable module of a bundle, on the CPU and in eval mode: ``load_module("digits@champion").train()``.
-
-    Raises
-    ------
-    MlprodError : ``unknown-subject``, ``bundle-broken``, ``not-trusted``, ``bad-model`` when the bundle holds none, or ``parity``.
-    """
-    from jupyter_mlprod.core.requests import Load
-
-    return open_workspace().module(Load(subject=subject, trust=trust))
-
-
-def load(subject: str, *, trust: str = "") -> Model:
-    """A bundle by subject, to answer in this process: ``load("digits@champion").answer(rows)``.
-
-    Raises
-    ------
-    MlprodError : ``unknown-subject``, ``bundle-broken`` or ``not-trusted``.
-    """
-    workspace = open_workspace()
-    try:
-        found = find_bundle(subject, workspace)
-        check_trust(found, workspace, trust=trust)
-        with naming_the_extra("answering"):
-            runtime = workspace.runtimes.open(found.folder, found.bundle, threads=1)
-    except BaseException:
-        workspace.arrivals.leave()
-        raise
-    weakref.finalize(runtime, workspace.arrivals.leave)  # its code may read its files whenever it answers
-    return Model(runtime)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.workspace import open_model
+from jupyter_mlprod.model import open_model
 
 
 class BundleModel:

@@ -14,12 +14,12 @@ from jupyter_mlprod.core.bundle import GOLDEN_INPUTS
 from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.raw import with_nulls
 from jupyter_mlprod.core.record import digest
-from jupyter_mlprod.workspace import open_model
+from jupyter_mlprod.workspace import open_runtime
 
 
 def main(folder: Path, out: Path, modules: list[str]) -> None:
     """Leave ``answers.npz`` and ``replayed.json``: which bundle that was, and which of ``modules`` could be imported here."""
-    runtime = open_model(folder).runtime
+    runtime = open_runtime(folder)
     with np.load(folder / GOLDEN_INPUTS, allow_pickle=False) as golden:
         raw = with_nulls({name: golden[name] for name in golden.files})
     np.savez(out / "answers.npz", allow_pickle=False, **runtime.outputs(raw))

@@ -110,7 +110,7 @@ def _parts(request: Package, ports: Ports) -> Parts:
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
     capture = read_capture(folder)
-    if capture.training.untrainable:
+    if capture.training.untrainable and capture.original == "torch":
         ports.tell(f"the module cannot be brought back: {capture.training.untrainable}")
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:

@@ -26,7 +26,7 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Evaluate, Export, Gate, Gc, Predict, Promote, Show, Verify
 from jupyter_mlprod.core.requests.export import Form
 from jupyter_mlprod.core.verdict import Verdict, exit_status
-from jupyter_mlprod.workspace import load
+from jupyter_mlprod.model import load
 from tests.verbs.tiny import Desk, cells, furnish
 
 FORMS: dict[Form, str] = {"onnx": ".onnx", "mlflow": "-mlflow", "triton": "-triton", "docker": "-docker", "mlprod": ".mlprod"}

@@ -16,7 +16,7 @@ from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Load, Package
-from jupyter_mlprod.workspace import load_module
+from jupyter_mlprod.model import load_module
 from tests.verbs.tiny import PACKAGED, Desk, furnish
 
 NETS = '''

@@ -1,0 +1,81 @@
+"""A bundle in the user's own process: `load` gives what answers, `load_module` what can be trained on."""
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_mlprod.core.extras import naming_the_extra
+from jupyter_mlprod.core.requests import Load
+from jupyter_mlprod.core.resolve import check_trust, find_bundle
+from jupyter_mlprod.workspace import open_runtime, open_workspace, raw_of
+
+if TYPE_CHECKING:
+    from jupyter_mlprod.core.bundle import Bundle
+    from jupyter_mlprod.core.ports import Runtime
+    from jupyter_mlprod.core.raw import Array
+
+
+class Model:
+    """A bundle that answers live values."""
+
+    def __init__(self, runtime: "Runtime", bundle: "Bundle") -> None:
+        self.runtime = runtime
+        self.bundle = bundle
+
+    def answer(self, values: Any) -> "dict[str, Array]":
+        """Rows to ``label``, ``confidence`` and the outputs, each (batch, ...).
+
+        Parameters
+        ----------
+        values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``preprocess``, ``postprocess``.
+        """
+        raw = raw_of(values)
+        if self.bundle.contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
+            raw = next(iter(raw.values()))
+        return self.runtime.answer(raw)
+
+
+def load_module(subject: str, *, trust: str = "") -> Any:
+    """The trainable module of a bundle, on the CPU and in eval mode: ``load_module("digits@champion").train()``.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``, ``bundle-broken``, ``not-trusted``, ``bad-model`` when the bundle holds none, or ``parity``.
+    """
+    return open_workspace().module(Load(subject=subject, trust=trust))
+
+
+def load(subject: str, *, trust: str = "") -> Model:
+    """A bundle by subject, to answer in this process: ``load("digits@champion").answer(rows)``.
+
+    Raises
+    ------
+    MlprodError : ``unknown-subject``, ``bundle-broken`` or ``not-trusted``.
+    """
+    workspace = open_workspace()
+    try:
+        found = find_bundle(subject, workspace)
+        check_trust(found, workspace, trust=trust)
+        with naming_the_extra("answering"):
+            runtime = workspace.runtimes.open(found.folder, found.bundle, threads=1)
+    except BaseException:
+        workspace.arrivals.leave()
+        raise
+    weakref.finalize(runtime, workspace.arrivals.leave)  # its code may read its files whenever it answers
+    return Model(runtime, found.bundle)
+
+
+def open_model(folder: Path) -> Model:
+    """A bundle folder as something that answers, its digests verified; whoever calls this has decided to trust its code.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken``.
+    """
+    runtime = open_runtime(folder)
+    return Model(runtime, runtime.bundle)
