@@ -1,12 +1,14 @@
-"""Reading a TOML document into a Struct, reporting every fault at once with its line and a "did you mean".
+"""Reading a TOML document into a Struct, reporting every fault at once with its line and a "did you mean"; and writing one.
 
 `tomllib` keeps no positions, so lines are found by a second, shallow look at the text: table headers and keys only.
 """
 
 import difflib
+import json
 import pathlib
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 import msgspec
@@ -19,6 +21,7 @@ T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 KEY = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
 
 
@@ -37,6 +40,37 @@ def toml_text(value: str, *, name: str, code: Code) -> str:
         return pathlib.Path(value).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MlprodError(code, f"{name}: {value} cannot be read: {error}") from None
+
+
+def written_toml(table: Mapping[str, Any]) -> str:
+    """A table as TOML, a key on each line; arrays and tensors in it are written as the lists that they are.
+
+    Raises
+    ------
+    TypeError : with the type that TOML does not have.
+    """
+    return "".join(f"{_key(key)} = {toml_value(value)}\n" for key, value in table.items())
+
+
+def toml_value(value: Any) -> str:
+    """One value on one line; what an array holds on a line each."""
+    if hasattr(value, "tolist"):
+        return toml_value(value.tolist())
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[\n" + "".join(f"    {toml_value(item)},\n" for item in value) + "]" if value else "[]"
+    if isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(type(value).__name__)
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"key of type {type(key).__name__}")
+    return key if BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def decode_toml(text: str, kind: type[T], *, name: str, code: Code) -> T:

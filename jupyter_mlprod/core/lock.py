@@ -5,15 +5,15 @@ names, versions and hashes that were understood: no option, URL or path of a bun
 lock without files, which PEP 751 does not allow, so that an installer refuses it and does not quietly leave it out.
 """
 
-import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from jupyter_mlprod.core.bundle import LOCK, REQUIREMENTS
+from jupyter_mlprod.core.document import toml_value
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.ports import Ports
 
@@ -212,20 +212,11 @@ def lock_text(lock: Lock) -> str:
     document = msgspec.to_builtins(lock)
     packages = document.pop("packages", ())
     place = document.pop("tool", {}).get("mlprod", {})
-    lines = [f"{key} = {_toml(value)}" for key, value in document.items()]
+    lines = [f"{key} = {toml_value(value)}" for key, value in document.items()]
     for package in packages:
-        lines += ["", "[[packages]]", *(f"{key} = {_toml(value)}" for key, value in package.items())]
-    lines += ["", "[tool.mlprod]", *(f"{key} = {_toml(value)}" for key, value in place.items())]
+        lines += ["", "[[packages]]", *(f"{key} = {toml_value(value)}" for key, value in package.items())]
+    lines += ["", "[tool.mlprod]", *(f"{key} = {toml_value(value)}" for key, value in place.items())]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """One value on one line; arrays of tables on a line each."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[\n" + "".join(f"    {_toml(item)},\n" for item in value) + "]" if value else "[]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def hashed_lines(lock: Lock) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_mlprod.core.answer import class_probabilities
+from jupyter_mlprod.core.answer import class_probabilities, decided
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.conformance import Conformance, check_batch
 from jupyter_mlprod.core.contract import Contract
@@ -106,7 +106,7 @@ def _parity_at(bundle: Bundle, pairs: Sequence[tuple[Answers, Answers]], *, wher
             gap = np.abs(_flat(ours[name])[fine] - _flat(theirs[name])[fine]).max(axis=1, initial=0.0) / unit
             gaps[start:stop][fine] = np.maximum(gaps[start:stop][fine], gap)
         if bundle.labels:
-            differ[start:stop] = class_probabilities(bundle, ours).argmax(axis=1) != class_probabilities(bundle, theirs).argmax(axis=1)
+            differ[start:stop] = _classes_differ(bundle, ours, theirs)
     if not bundle.labels:
         differ = gaps > PARITY_ATOL
     note = "some are not finite, or have another shape" if broken.any() else ""
@@ -114,6 +114,12 @@ def _parity_at(bundle: Bundle, pairs: Sequence[tuple[Answers, Answers]], *, wher
     if broken.all():
         return (mismatches,)
     return (Measure(name="parity_max_abs_diff", value=float(gaps.max()), unit="1", n=n, where=where), mismatches)
+
+
+def _classes_differ(bundle: Bundle, ours: Answers, theirs: Answers) -> NDArray[np.bool_]:
+    """The rows whose most probable class differs, or the label that the operating point answers."""
+    one, two = class_probabilities(bundle, ours), class_probabilities(bundle, theirs)
+    return np.asarray((one.argmax(axis=1) != two.argmax(axis=1)) | (decided(bundle, one) != decided(bundle, two)))
 
 
 def _broken(ours: Answers, theirs: Answers) -> NDArray[np.bool_]:

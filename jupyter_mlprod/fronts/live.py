@@ -20,7 +20,7 @@ from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract import ContractEdit
-from jupyter_mlprod.core.document import decode_toml
+from jupyter_mlprod.core.document import decode_toml, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.record import canonical, digest_bytes
@@ -197,9 +197,15 @@ class Live:
         return ",".join(labels)
 
     def _text(self, word: str) -> str:
+        """TOML: of a dict, of a string that is it, or in the file that the string names."""
         value = self.value(word)
+        if isinstance(value, Mapping):
+            try:
+                return self._text_file(written_toml(value), ".toml")
+            except TypeError as error:
+                raise MlprodError(Code.BAD_REQUEST, f"{word!r} holds a {error}, which TOML cannot") from None
         if not isinstance(value, str | os.PathLike):
-            raise MlprodError(Code.BAD_REQUEST, f"{word!r} is a {type(value).__name__}; a string of TOML or a file is wanted")
+            raise MlprodError(Code.BAD_REQUEST, f"{word!r} is a {type(value).__name__}; a dict, a string of TOML or a file is wanted")
         return str(value) if names_file(str(value)) else self._text_file(str(value), ".toml")
 
     def _text_file(self, text: str, suffix: str) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.bundle import Bundle, OperatingPoint
 from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
@@ -129,3 +130,14 @@ def test_what_a_row_has_only_beside_longer_rows_is_not_compared_where_the_size_m
 
 def test_an_answer_without_a_single_value_agrees_with_nothing() -> None:
     assert alone(X, lambda x: {"y": x[:, :0] if len(x) < 5 else x})["1"] == 5
+
+
+def test_an_answer_on_the_other_side_of_a_threshold_is_another_answer() -> None:
+    one = Tensor(name="x", dtype="float64", shape=("batch", 2))
+    contract = Contract(inputs=(one,), outputs=(msgspec.structs.replace(one, name="y"),))
+    point = OperatingPoint(thresholds={"rare": 0.3}, otherwise="")
+    decides = Bundle(name="b", contract=contract, scores="probabilities", labels=("usual", "rare"), operating_point=point)
+    x = np.array([[0.70005, 0.29995], [0.9, 0.1]])
+    moved = Answering(lambda rows: {"y": np.add(rows, [-0.0001, 0.0001])})
+    measures = parity_measures(decides, moved, x, {f"{batch}/y": x[:batch] for batch in (1, 2)}, per_batch=True)
+    assert {m.where["batch"]: m.value for m in measures if m.name == "parity_argmax_mismatches"} == {"1": 1, "2": 1}

@@ -1,6 +1,7 @@
 """What a magic takes from the kernel: the right file for each word, or one line that says why not."""
 
 import json
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -250,7 +251,19 @@ def test_a_contract_may_be_a_string_of_the_notebook(live: Live) -> None:
     live.names = {**live.names, "toml": "[inputs.x]\nlow = 0\n"}
     path = captured(live, "package", **PACKAGE, contract="toml")["contract"]
     assert Path(path).read_text() == "[inputs.x]\nlow = 0\n"
-    assert "a string of TOML or a file is wanted" in refused(live, "package", **PACKAGE, contract="k")
+    assert "a dict, a string of TOML or a file is wanted" in refused(live, "package", **PACKAGE, contract="k")
+
+
+def test_what_stands_in_toml_may_be_a_dict_of_the_notebook(live: Live) -> None:
+    point = {"temperature": np.float64(1.25), "thresholds": {"a\x7f \u00fc\n": 0.5, "b": 1e-9}, "otherwise": "neither"}
+    scaling = {"x": {"mean": np.array([0.5, 1.5]), "std": [True, 3]}, "odd name": {}}
+    live.names = {**live.names, "point": point, "scaling": scaling, "odd": {"x": object()}, "number": {1: 2}}
+    path = captured(live, "package", **PACKAGE, operating_point="point")["operating_point"]
+    assert tomllib.loads(Path(path).read_text("utf-8")) == point
+    path = captured(live, "package", **PACKAGE, normalize="scaling")["normalize"]
+    assert tomllib.loads(Path(path).read_text("utf-8")) == {"x": {"mean": [0.5, 1.5], "std": [True, 3]}, "odd name": {}}
+    assert "holds a object, which TOML cannot" in refused(live, "package", **PACKAGE, normalize="odd")
+    assert "holds a key of type int, which TOML cannot" in refused(live, "package", **PACKAGE, contract="number")
 
 
 def scale(batch: Any) -> Any:

@@ -38,3 +38,13 @@ def subject_option(text: str = "what it is about: NAME, NAME@ALIAS, NAME:VERSION
 SubjectText = Annotated[str, subject_option()]
 Trust = Annotated[str, option("reason to run the code of a bundle that no trusted key has signed; it is recorded", metavar="REASON")]
 Threads = Annotated[int, option("threads of the inference session", metavar="N"), msgspec.Meta(ge=1, le=1024)]
+CardWords = Annotated[
+    str,
+    option(
+        "TOML or a dict of what only a person can say: intended_use, out_of_scope, factors, limitations, ethics, license, data_license, "
+        "contact",
+        live="text",
+        names="file",
+        metavar="TOML",
+    ),
+]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from jupyter_mlprod.core.requests.base import Request, option
+from jupyter_mlprod.core.requests.base import CardWords, Request, option
 
 
 class Package(Request, frozen=True, kw_only=True, tag="package"):
@@ -58,33 +58,28 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     contract: Annotated[
         str,
         option(
-            "TOML with [inputs.NAME] tables: low, high, unit, nullable, categories, shape, pii", live="text", names="file", metavar="TOML"
+            "TOML or a dict with [inputs.NAME] tables: low, high, unit, nullable, categories, shape, pii",
+            live="text",
+            names="file",
+            metavar="TOML",
         ),
     ] = ""
     normalize: Annotated[
         str,
         option(
-            "TOML with a table for an input of the model: mean and std, one number or one a channel",
+            "TOML or a dict with a table for an input of the model: mean and std, one number or one a channel",
             live="text",
             names="file",
             metavar="TOML",
         ),
     ] = ""
     operating_point: Annotated[
-        str, option("TOML: temperature, [thresholds] by label, otherwise", live="text", names="file", metavar="TOML")
+        str, option("TOML or a dict: temperature, [thresholds] by label, otherwise", live="text", names="file", metavar="TOML")
     ] = ""
     scores: Annotated[
         Literal["auto", "logits", "probabilities", "values"], option("what the first output holds; auto reads it off the example")
     ] = "auto"
-    card: Annotated[
-        str,
-        option(
-            "TOML of what only a person can say: intended_use, out_of_scope, factors, limitations, ethics, license, data_license, contact",
-            live="text",
-            names="file",
-            metavar="TOML",
-        ),
-    ] = ""
+    card: CardWords = ""
     combine: Annotated[
         Literal["mean", "vote", "weighted"], option("how several models become one: of classes their probabilities, else their values")
     ] = "mean"

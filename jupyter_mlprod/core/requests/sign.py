@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from jupyter_mlprod.core.requests.base import Request, SubjectText, option
+from jupyter_mlprod.core.requests.base import CardWords, Request, SubjectText, option
 
 
 class Sign(Request, frozen=True, kw_only=True, tag="sign"):
@@ -12,13 +12,5 @@ class Sign(Request, frozen=True, kw_only=True, tag="sign"):
     """
 
     subject: SubjectText
-    card: Annotated[
-        str,
-        option(
-            "TOML of what only a person can say: intended_use, out_of_scope, factors, limitations, ethics, license, data_license, contact",
-            live="text",
-            names="file",
-            metavar="TOML",
-        ),
-    ] = ""
+    card: CardWords = ""
     why: Annotated[str, option("the reason, kept in the record", metavar="TEXT")] = ""
