@@ -12,6 +12,7 @@ from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.contract import Input, Tensor, Text
 from jupyter_mlprod.core.dossier import Dossier
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
+from jupyter_mlprod.core.lineage import environment, provenance
 from jupyter_mlprod.core.sbom import field_text
 from jupyter_mlprod.core.verdict import Finding, Verdict
 
@@ -102,17 +103,7 @@ def _details(dossier: Dossier) -> Section:
     origin = dossier.origin
     facts = [("name", dossier.bundle.name), ("digest", dossier.digest)]
     if origin is not None:
-        facts += [
-            ("packaged", origin.created_at),
-            ("packaged by", origin.actor),
-            ("notebook", origin.notebook),
-            ("gate run", origin.run),
-            ("git commit", origin.git_commit),
-            ("uncommitted changes", origin.git_dirty),
-            ("MLflow run", origin.training.mlflow_run),
-        ]
-        facts += [(f"seed of {name}", str(seed)) for name, seed in sorted(origin.training.seeds.items())]
-        facts += [(f"training parameter {name}", value) for name, value in sorted(origin.training.parameters.items())]
+        facts += provenance(origin)
     for entry in dossier.releases:
         facts.append((f"became {entry.alias}", f"version {entry.version}, {entry.at:%Y-%m-%d %H:%M} UTC, by {entry.actor}: {entry.why}"))
     facts += [("license", dossier.words.license or NOT_PROVIDED), ("contact", dossier.words.contact or NOT_PROVIDED)]
@@ -221,7 +212,6 @@ def _environment(dossier: Dossier) -> Section:
     origin = dossier.origin
     facts = [("needed to answer", ", ".join(dossier.requirements)), ("locked packages", str(len(dossier.locked) or ""))]
     if origin is not None:
-        facts += [("packaged with Python", origin.python), ("packaged on", origin.platform)]
-        facts += [("CUDA", origin.training.cuda), ("driver", origin.training.driver)]
+        facts += environment(origin)
     table = _facts("Software", facts)
     return Section(title="Environment", tables=(table,) if table.rows else ())

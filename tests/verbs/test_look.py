@@ -247,3 +247,20 @@ def test_a_bundle_signed_elsewhere_runs_once_its_key_is_trusted(desk: Desk, tmp_
     assert "trusted_keys" in refusal.hint
     (there.folder / "mlprod.toml").write_text(f'[settings]\ntrusted_keys = ["{sender}"]\n')
     assert there.run(Predict(subject=sent, data="x.npy"), Listing).total == 400
+
+
+def test_the_lineage_of_a_bundle_is_what_its_files_say_of_it(bare_desk: Desk) -> None:
+    packaged = bare_desk.package(0.0, data="x.npy")
+    shown = bare_desk.run(Show(subject="tiny", lineage=True), Listing)
+    facts = dict(zip(cells(shown, "what"), cells(shown, "is"), strict=True))
+    bundle = bare_desk.run(Show(subject=packaged), Bundle)
+    rows = len(np.load("x.npy"))
+    origin = json.loads((bare_desk.bundle_folder(packaged) / "attached" / "origin.json").read_text())
+    assert facts["training data"] == bundle.snapshot != ""
+    assert facts["described as"].startswith(f"array of {rows} rows")
+    assert (facts["packaged"], facts["packaged by"]) == (origin["created_at"], origin["actor"])
+    assert "an .onnx file holds a graph" in facts["trainable module"]
+    assert "" not in facts.values()
+    assert "outside the digest" in shown.note
+    (bare_desk.bundle_folder(packaged) / "attached" / "origin.json").unlink()
+    assert "nothing is attached" in bare_desk.run(Show(subject="tiny", lineage=True), Listing).note

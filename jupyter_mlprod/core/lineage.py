@@ -1,0 +1,61 @@
+"""Where a bundle comes from, in words: what its origin says, for the model card and for ``show --lineage``.
+
+The origin is what the packaging process said of itself. It lies outside the digest, so that the same model has the same one.
+"""
+
+from collections.abc import Iterable
+
+from jupyter_mlprod.core.bundle import Bundle, Origin
+from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.record import digest, short
+from jupyter_mlprod.core.snapshot import Snapshot
+
+Facts = list[tuple[str, str]]
+CLAIM = "as the process that packaged it said of itself; outside the digest"
+
+
+def provenance(origin: Origin) -> Facts:
+    """Who packaged it, when, out of what; an empty text is what was not known."""
+    training = origin.training
+    return [
+        ("packaged", origin.created_at),
+        ("packaged by", origin.actor),
+        ("notebook", origin.notebook),
+        ("gate run", origin.run),
+        ("git commit", origin.git_commit),
+        ("uncommitted changes", origin.git_dirty),
+        ("MLflow run", training.mlflow_run),
+        *((f"seed of {name}", str(seed)) for name, seed in sorted(training.seeds.items())),
+        *((f"training parameter {name}", value) for name, value in sorted(training.parameters.items())),
+    ]
+
+
+def environment(origin: Origin) -> Facts:
+    """On what it was packaged."""
+    training = origin.training
+    return [("packaged with Python", origin.python), ("packaged on", origin.platform), ("CUDA", training.cuda), ("driver", training.driver)]
+
+
+def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None) -> Listing:
+    """All of it as a table, with the digests of notebook and data that the card leaves to the files."""
+    facts: Facts = [("training data", bundle.snapshot)]
+    if snapshot is not None:
+        facts.append(("described as", f"{snapshot.kind} of {snapshot.rows:,} rows, {len(snapshot.columns)} columns"))
+    if origin is not None:
+        training = origin.training
+        facts += [
+            *provenance(origin),
+            *((f"training metric {name}", f"{value:.6g}") for name, value in sorted(training.metrics.items())),
+            ("notebook's code as saved", origin.notebook_digest),
+            *((f"executed cell {place}", cell) for place, cell in enumerate(training.cells, start=1)),
+            *environment(origin),
+            ("imported while training", ", ".join(training.requirements)),
+            ("trainable module", training.untrainable and f"cannot be brought back: {training.untrainable}"),
+        ]
+    rows = tuple(_told(facts))
+    note = CLAIM if origin else "nothing is attached that says who packaged it"
+    return Listing(title=f"Lineage of {bundle.name} {short(digest(bundle))}", columns=("what", "is"), rows=rows, total=len(rows), note=note)
+
+
+def _told(facts: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    return (fact for fact in facts if fact[1])
