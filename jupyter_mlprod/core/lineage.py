@@ -40,7 +40,11 @@ def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None) ->
     """All of it as a table, with the digests of notebook and data that the card leaves to the files."""
     facts: Facts = [("training data", bundle.snapshot)]
     if snapshot is not None:
-        facts.append(("described as", f"{snapshot.kind} of {snapshot.rows:,} rows, {len(snapshot.columns)} columns"))
+        facts += [
+            ("form of the data", snapshot.kind),
+            ("rows of the data", f"{snapshot.rows:,}"),
+            ("columns of the data", ", ".join(column.name for column in snapshot.columns)),
+        ]
     if origin is not None:
         training = origin.training
         facts += [

@@ -257,7 +257,7 @@ def test_the_lineage_of_a_bundle_is_what_its_files_say_of_it(bare_desk: Desk) ->
     rows = len(np.load("x.npy"))
     origin = json.loads((bare_desk.bundle_folder(packaged) / "attached" / "origin.json").read_text())
     assert facts["training data"] == bundle.snapshot != ""
-    assert facts["described as"].startswith(f"array of {rows} rows")
+    assert (facts["form of the data"], facts["rows of the data"]) == ("array", str(rows))
     assert (facts["packaged"], facts["packaged by"]) == (origin["created_at"], origin["actor"])
     assert "an .onnx file holds a graph" in facts["trainable module"]
     assert "" not in facts.values()
