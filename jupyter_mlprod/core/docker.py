@@ -35,7 +35,7 @@ DOCKERFILE_TEXT = """\
 FROM python:{python}-slim
 LABEL org.opencontainers.image.title="{name}" org.opencontainers.image.version="{digest}"
 ENV PYTHONUNBUFFERED=1
-# Of an index other than pypi.org: --build-arg PIP_INDEX_URL=https://…
+# For another index than pypi.org: docker build --build-arg PIP_INDEX_URL=https://…
 ARG PIP_INDEX_URL
 WORKDIR /app
 {installs}
@@ -58,7 +58,9 @@ docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" {image} /data/rows.np
 Rows are `.npy` or `.npz`, answers `.npz`{tables}.
 """
 NOT_TRUSTED = "This bundle holds code, and no key that was trusted at the export signed it: read `bundle/code` first."
-NOT_COVERED = "No key that was trusted at the export covers the hashes in `requirements.lock`."
+NOT_COVERED = (
+    "No key that was trusted at the export covers the hashes in `requirements.lock`: whoever changed the bundle's lock chose them."
+)
 PRIVATE = """\
 {count} of the files came from an index whose address is not written down. The build takes them from any place that has files with
 these hashes: pypi.org, another index (`docker build --build-arg PIP_INDEX_URL=https://…`, which can be read in the image's history),
@@ -78,7 +80,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     wheel, sha256 : file name and hash of the wheel of this package
     keys : public keys whose signatures let a bundle's code run in the image
     trusted : whether one of them vouches for the bundle's code, or it has none
-    covered : whether a trusted key vouches for the hashes of the lock
+    covered : whether a trusted key vouches for the hashes of the lock, or it has none
     """
 
     name: str

@@ -201,7 +201,7 @@ def demand_trust(found: Found, ports: Ports, *, trust: str, why: str, where: str
     if not fault and not attached:
         return
     if not trust:
-        mend = "add the signer's key to trusted_keys in mlprod.toml" if fault else "cover it by mlprod sign"
+        mend = "add the signer's key to trusted_keys in mlprod.toml" if fault else "if it is right, cover it by mlprod sign"
         raise MlprodError(
             Code.NOT_TRUSTED,
             f"{found.bundle.name}@{short(found.digest)} {why} and {fault or attached[0]}",

@@ -165,6 +165,7 @@ def _docker(found: Found, out: Path, ports: Ports) -> Made:
     remarks = [
         WHOLE, BESIDE, "the image answers files (mlprod predict), it is no server",
         "" if image.trusted else "no trusted key signed it, so each run must say --trust REASON",
+        "" if image.covered else "no trusted key covers the hashes of its lock (mlprod verify tells more)",
         f"{docker.READ_ME} says where the files of an index of your own are looked for" if docker.PLACED in texts else "",
     ]  # fmt: skip
     return Made(what=what, note="; ".join(filter(None, remarks)))
@@ -189,7 +190,7 @@ def _image(found: Found, out: Path, ports: Ports) -> docker.Image:
         lock=lock,
         keys=(*ports.trusted_keys, ports.signer.key().public) if bundle.has_code and trusted else (),
         trusted=trusted,
-        covered=not faults_of_attached(found, ports),
+        covered=not any(package.files for package in lock.packages) or not faults_of_attached(found, ports),
     )
 
 
