@@ -62,9 +62,9 @@ NOT_COVERED = (
     "No key that was trusted at the export covers the hashes in `requirements.lock`: whoever changed the bundle's lock chose them."
 )
 PRIVATE = """\
-{count} of the files came from an index whose address is not written down. The build takes them from any place that has files with
-these hashes: pypi.org, another index (`docker build --build-arg PIP_INDEX_URL=https://…`, which can be read in the image's history),
-or the folder `wheels`, which this fills from the indexes that pip is configured with:
+Packages that came from an index whose address is not written down: {count}. The build takes for them what `wheels/SHA256SUMS` lists, from
+any place that has it: pypi.org, another index (`docker build --build-arg PIP_INDEX_URL=https://…`, which can be read in the image's
+history), or the folder `wheels`, which this fills from the indexes that pip is configured with:
 
 ```sh
 python{python} -m pip download --no-deps --require-hashes -r requirements.lock --dest wheels
@@ -105,7 +105,7 @@ def texts(image: Image) -> dict[str, str]:
     python = _python(image)
     lock = image.lock if _system(image.lock) in ("", SYSTEM) else pins_alone(image.lock)
     hashed, unhashed = install_texts(lock, beside=DISTRIBUTION)
-    private = [file for package in lock.packages if package.name != DISTRIBUTION for file in package.files if file.path]
+    private = [package for package in lock.packages if package.name != DISTRIBUTION and any(file.path for file in package.files)]
     remarks = (
         "" if image.trusted else NOT_TRUSTED,
         "" if image.covered or not hashed else NOT_COVERED,
@@ -117,7 +117,7 @@ def texts(image: Image) -> dict[str, str]:
         DOCKERFILE: _dockerfile(image, python=python, unhashed=bool(unhashed), private=bool(private)),
         LOCKED: f"{hashed}./{image.wheel} --hash=sha256:{image.sha256}\n",
         UNHASHED: unhashed,
-        PLACED: "".join(f"{file.hashes.sha256}  {file.name}\n" for file in private),
+        PLACED: "".join(f"{file.hashes.sha256}  {file.name}\n" for package in private for file in package.files),
         SETTINGS: _settings(image.keys),
         READ_ME: _read_me(image, platform=PLATFORMS.get(lock.place.machine, "") if hashed else "", remarks=remarks),
         IGNORED: f"{READ_ME}\n{DOCKERFILE}\n{IGNORED}\n",

@@ -295,4 +295,4 @@ def attach_lock(folder: Path, ports: Ports) -> Lock:
 
 
 def _refuse(what: str) -> MlprodError:
-    return MlprodError(Code.BUNDLE_BROKEN, what, hint="nothing was installed; package it again, or fetch it from where it came")
+    return MlprodError(Code.BUNDLE_BROKEN, what, hint="nothing was installed or written; package it again, or fetch it from where it came")

@@ -45,8 +45,12 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    place = text if parse_subject(text).kind == "path" else ""
-    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place)
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place_of(text))
+
+
+def place_of(text: str) -> str:
+    """Where a person finds the files of a subject that is a path."""
+    return text if parse_subject(text).kind == "path" else ""
 
 
 def locate(text: str, ports: Ports) -> Path:

@@ -22,7 +22,7 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import chain_breaks, holder
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.verify import Verify
-from jupyter_mlprod.core.resolve import Found, demand_trust, locate
+from jupyter_mlprod.core.resolve import Found, demand_trust, locate, place_of
 from jupyter_mlprod.core.statement import attached_files, signers
 from jupyter_mlprod.core.verdict import Verdict, combine, judge
 
@@ -36,7 +36,7 @@ def run(request: Verify, ports: Ports) -> Verdict:
     if bundle is None:
         raise MlprodError(Code.BUNDLE_BROKEN, "; ".join(faults))
     name = digest(bundle)
-    found = Found(bundle=bundle, digest=name, folder=folder)
+    found = Found(bundle=bundle, digest=name, folder=folder, place=place_of(request.subject))
     rebuilds = request.rebuild and not faults  # what was tampered with is told, and not run
     if rebuilds:
         demand_trust(

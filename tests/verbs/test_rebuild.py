@@ -125,6 +125,8 @@ def test_packages_of_an_untrusted_bundle_are_not_installed_without_a_reason(desk
     refusal = desk.refused(Verify(subject="tiny", rebuild=True))
     assert (refusal.code, refusal.code.status) == (Code.NOT_TRUSTED, 2)
     assert desk.refused(Verify(subject="tiny", trust="why not")).code is Code.BAD_REQUEST
+    shutil.copytree(locked, "elsewhere")
+    assert "in ./elsewhere and say" in desk.refused(Verify(subject="./elsewhere", rebuild=True)).hint
 
 
 def test_a_bundle_that_was_tampered_with_is_not_rebuilt(desk: Desk, locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
