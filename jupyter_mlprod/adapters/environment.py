@@ -37,7 +37,7 @@ from jupyter_mlprod.core.lock import (
     Pin,
     Place,
     Source,
-    hashed_lines,
+    install_texts,
     lock_text,
     normalized,
     read_lock,
@@ -149,12 +149,12 @@ class Environments:
             ``index-away`` when nothing could be fetched.
         """
         own = _own(lock)
-        unhashed = "".join(f"{package.pin}\n" for package in lock.unhashed if not (own and package.name == DISTRIBUTION))
+        texts = install_texts(lock, beside=DISTRIBUTION if own else "")
         with tempfile.TemporaryDirectory(prefix="mlprod-rebuild-") as name:
             home = Path(name)
             self.tell(f"installing {len(lock.packages)} packages of the lock into a fresh environment")
             wheels = [own_wheel(home)] if own else []
-            python, refusal = self.installer.environment(home, (hashed_lines(lock), unhashed), wheels)
+            python, refusal = self.installer.environment(home, texts, wheels)
             if refusal:
                 return Rebuilt(installed=_installed(home / "env"), refusal=refusal)
             self.tell("answering the golden samples there")
@@ -283,12 +283,6 @@ def _own(lock: Lock) -> bool:
         what = f"the lock is for {_kind(there)}, this is {_kind(here)}"
         raise MlprodError(Code.NOT_REBUILT, what, hint="run it with that Python, on such a machine")
     own = next((package for package in lock.unhashed if package.name == DISTRIBUTION), None)
-    lost = [
-        f"{package.pin} ({package.tool.mlprod.source})" for package in lock.unhashed if package.tool.mlprod.source and package is not own
-    ]
-    if lost:
-        what = f"installed from no index, so it cannot be had again: {', '.join(lost[:5])}"
-        raise MlprodError(Code.NOT_REBUILT, what, hint="install it from an index, and package again")
     if own is not None and own.version != _version(DISTRIBUTION):
         what = f"{own.pin} is on no index, and this is {_version(DISTRIBUTION)}"
         raise MlprodError(Code.NOT_REBUILT, what, hint=f"install mlprod {own.version} here, or package again")

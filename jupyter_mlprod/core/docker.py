@@ -1,29 +1,33 @@
-"""The texts of a Docker build folder: Dockerfile, lock and read-me of an image that answers with one bundle.
+"""The texts of a Docker build folder: Dockerfile, requirements and read-me of an image that answers with one bundle.
 
-The bundle lies in the image's own workspace, so nothing is copied or unpacked when it starts. Whatever stands in a line of the
-Dockerfile has a form that cannot end the line or a quotation; of an attached lock only hashes are taken, never an address.
+The bundle lies in the image's own workspace, so nothing is copied or unpacked when it starts. What is installed is what `core/lock.py`
+reads from the bundle, as for ``verify --rebuild``, with this package from the wheel beside it. Whatever stands in a line of the Dockerfile
+has a form that cannot end the line or a quotation.
 """
 
 import re
-import tomllib
-from collections.abc import Mapping
-from typing import Any
+
+import msgspec
 
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.lock import WHEELS, Lock, Sha256, install_texts, pins_alone
 from jupyter_mlprod.core.record import DIGEST_PREFIX
 from jupyter_mlprod.core.subject import NAME
+from jupyter_mlprod.core.wheel import DISTRIBUTION
 
-DOCKERFILE, LOCKED, SETTINGS, READ_ME, IGNORED, BUNDLE = (
-    "Dockerfile", "requirements.lock", "mlprod.toml", "README.md", ".dockerignore", "bundle"
+DOCKERFILE, LOCKED, UNHASHED, SETTINGS, READ_ME, IGNORED, BUNDLE = (
+    "Dockerfile", "requirements.lock", "requirements.unhashed", "mlprod.toml", "README.md", ".dockerignore", "bundle"
 )  # fmt: skip
-OWN = "jupyter-mlprod"
-PIN = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
+SUMS = "SHA256SUMS"
+PLACED = f"{WHEELS}/{SUMS}"
+"""Which files are looked for in ``wheels/``, in the form of ``sha256sum``."""
+
+SYSTEM = "Linux"
+PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PYTHON = re.compile(r"(3\.(?:1[1-9]|[2-9][0-9]))(?:\.[0-9]+\S*)?")
 KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 WHEEL = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
-NO_HASHES = "# No lock with hashes is attached to the bundle: these pins name versions, and nothing holds an index to the bytes.\n"
-NOT_TRUSTED = "\nThis bundle holds code, and no key that was trusted at the export signed it: read `bundle/code` first.\n"
 
 DOCKERFILE_TEXT = """\
 # {name} {digest}
@@ -31,9 +35,10 @@ DOCKERFILE_TEXT = """\
 FROM python:{python}-slim
 LABEL org.opencontainers.image.title="{name}" org.opencontainers.image.version="{digest}"
 ENV PYTHONUNBUFFERED=1
+# For another index than pypi.org: docker build --build-arg PIP_INDEX_URL=https://…
+ARG PIP_INDEX_URL
 WORKDIR /app
-COPY {wheel} requirements.lock ./
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps {hashes}-r requirements.lock
+{installs}
 COPY mlprod.toml ./
 COPY bundle/ .mlprod/bundles/{hex}/
 RUN mkdir -m 1777 .mlprod/records
@@ -41,105 +46,131 @@ USER 10001:10001
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "jupyter_mlprod", "predict", "{digest}"]
 """
+INSTALL = "RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-deps "
 READ_ME_TEXT = """\
 # {name} {digest}
 
 ```sh
-docker build -t {image} .
+docker build {platform}-t {image} .
 docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" {image} /data/rows.npy /data/answers.npz{trust}
 ```
 
 Rows are `.npy` or `.npz`, answers `.npz`{tables}.
-{remarks}"""
+"""
+NOT_TRUSTED = "This bundle holds code, and no key that was trusted at the export signed it: read `bundle/code` first."
+NOT_COVERED = (
+    "No key that was trusted at the export covers the hashes in `requirements.lock`: whoever changed the bundle's lock chose them."
+)
+PRIVATE = """\
+Packages that came from an index whose address is not written down: {count}. The build takes for them what `wheels/SHA256SUMS` lists, from
+any place that has it: pypi.org, another index (`docker build --build-arg PIP_INDEX_URL=https://…`, which can be read in the image's
+history), or the folder `wheels`, which this fills from the indexes that pip is configured with:
+
+```sh
+python{python} -m pip download --no-deps --require-hashes -r requirements.lock --dest wheels
+```"""
 
 
-def dockerfile(name: str, digest: str, *, python: str, wheel: str, hashed: bool) -> str:
-    """The Dockerfile.
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What the texts of a build folder are made of.
+
+    Attributes
+    ----------
+    python : version that the bundle was packaged with
+    wheel, sha256 : file name and hash of the wheel of this package
+    keys : public keys whose signatures let a bundle's code run in the image
+    trusted : whether one of them vouches for the bundle's code, or it has none
+    covered : whether a trusted key vouches for the hashes of the lock, or it has none
+    """
+
+    name: str
+    digest: str
+    python: str
+    wheel: str
+    sha256: Sha256
+    lock: Lock
+    keys: tuple[str, ...] = ()
+    trusted: bool = True
+    covered: bool = True
+
+
+def texts(image: Image) -> dict[str, str]:
+    """Path in the build folder → text.
 
     Raises
     ------
-    MlprodError : ``bundle-broken`` when something of the bundle could not stand in it.
+    MlprodError : ``bundle-broken`` when something of the bundle could not stand in the Dockerfile, ``not-rebuilt`` when a package came
+        from no index.
     """
-    found = PYTHON.fullmatch(python)
-    sha256 = digest.removeprefix(DIGEST_PREFIX)
-    if not NAME.fullmatch(name) or not SHA256.fullmatch(sha256) or found is None or not WHEEL.fullmatch(wheel):
-        raise MlprodError(Code.BUNDLE_BROKEN, f"{name[:80]!r}, {digest[:80]!r}, {python[:20]!r} or {wheel[:80]!r} is of another form")
-    hashes = "--require-hashes " if hashed else ""
-    return DOCKERFILE_TEXT.format(name=name, digest=digest, hex=sha256, python=found[1], wheel=wheel, hashes=hashes)
+    python = _python(image)
+    lock = image.lock if _system(image.lock) in ("", SYSTEM) else pins_alone(image.lock)
+    hashed, unhashed = install_texts(lock, beside=DISTRIBUTION)
+    private = [package for package in lock.packages if package.name != DISTRIBUTION and any(file.path for file in package.files)]
+    remarks = (
+        "" if image.trusted else NOT_TRUSTED,
+        "" if image.covered or not hashed else NOT_COVERED,
+        "" if lock is image.lock else f"The hashes of the bundle's lock are for {_system(image.lock)} and of no use here.",
+        f"Nothing holds an index to the bytes of what has no hash: {', '.join(unhashed.split())}." if unhashed else "",
+        PRIVATE.format(count=len(private), python=python) if private else "",
+    )
+    found = {
+        DOCKERFILE: _dockerfile(image, python=python, unhashed=bool(unhashed), private=bool(private)),
+        LOCKED: f"{hashed}./{image.wheel} --hash=sha256:{image.sha256}\n",
+        UNHASHED: unhashed,
+        PLACED: "".join(f"{file.hashes.sha256}  {file.name}\n" for package in private for file in package.files),
+        SETTINGS: _settings(image.keys),
+        READ_ME: _read_me(image, platform=PLATFORMS.get(lock.place.machine, "") if hashed else "", remarks=remarks),
+        IGNORED: f"{READ_ME}\n{DOCKERFILE}\n{IGNORED}\n",
+    }
+    return {path: text for path, text in found.items() if text}
 
 
-def read_me(name: str, digest: str, *, trusted: bool, hashed: bool, pandas: bool) -> str:
-    """How the image is built and asked.
+def _system(lock: Lock) -> str:
+    """The system that the files of a lock are for; empty when it does not say."""
+    return lock.place.platform.partition("-")[0]
 
-    Parameters
-    ----------
-    trusted : whether a key in the image's settings vouches for the bundle's code
-    pandas : whether it is in the image
-    """
-    return READ_ME_TEXT.format(
-        name=name,
-        digest=digest,
-        image=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
-        tables="; both may be `.csv` too" if pandas else "; for `.csv` pandas would have to be in the image",
-        trust="" if trusted else ' --trust "I have read it"',
-        remarks=("" if trusted else NOT_TRUSTED) + ("" if hashed else "\nThe lock holds versions without hashes.\n"),
+
+def _python(image: Image) -> str:
+    """The Python of the image, after a look at everything that will stand in its Dockerfile."""
+    python, sha256 = PYTHON.fullmatch(image.python), image.digest.removeprefix(DIGEST_PREFIX)
+    if not NAME.fullmatch(image.name) or not SHA256.fullmatch(sha256) or python is None or not WHEEL.fullmatch(image.wheel):
+        odd = f"{image.name[:80]!r}, {image.digest[:80]!r}, {image.python[:20]!r} or {image.wheel[:80]!r}"
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{odd} is of another form")
+    return python[1]
+
+
+def _dockerfile(image: Image, *, python: str, unhashed: bool, private: bool) -> str:
+    links = f"--find-links {WHEELS} " if private else ""
+    lines = [
+        f"COPY {image.wheel} {LOCKED}{f' {UNHASHED}' if unhashed else ''} ./",
+        f"COPY {WHEELS}/ {WHEELS}/" if private else "",
+        f"{INSTALL}{links}--require-hashes -r {LOCKED}",
+        f"{INSTALL}{links}-r {UNHASHED}" if unhashed else "",
+    ]
+    return DOCKERFILE_TEXT.format(
+        name=image.name,
+        digest=image.digest,
+        hex=image.digest.removeprefix(DIGEST_PREFIX),
+        python=python,
+        installs="\n".join(filter(None, lines)),
     )
 
 
-def settings_text(keys: tuple[str, ...]) -> str:
+def _read_me(image: Image, *, platform: str, remarks: tuple[str, ...]) -> str:
+    """How the image is built and asked, and what whoever does it should know."""
+    pandas = any(package.name == "pandas" for package in image.lock.packages)
+    text = READ_ME_TEXT.format(
+        name=image.name,
+        digest=image.digest,
+        image=re.sub(r"[^a-z0-9]+", "-", image.name.lower()).strip("-"),
+        platform=f"--platform {platform} " if platform else "",
+        tables="; both may be `.csv` too" if pandas else "; for `.csv` pandas would have to be in the image",
+        trust="" if image.trusted else ' --trust "I have read it"',
+    )
+    return "\n".join([text, *(f"{remark}\n" for remark in remarks if remark)])
+
+
+def _settings(keys: tuple[str, ...]) -> str:
     """The image's ``mlprod.toml``: whose signatures let a bundle's code run."""
     listed = ", ".join(f'"{key}"' for key in keys if KEY.fullmatch(key))
     return f'[settings]\nactor = "image"\ntrusted_keys = [{listed}]\n'
-
-
-def lock_text(requirements: str, hashes: Mapping[tuple[str, str], tuple[str, ...]], *, wheel: str, wheel_sha256: str) -> tuple[str, bool]:
-    """What pip installs, and whether every line of it has hashes; this package comes from the wheel beside it.
-
-    Parameters
-    ----------
-    requirements : ``name==version`` a line, everything that answering needs
-    hashes : (normal name, version) → sha256 of its archives, 64 hexadecimal digits each
-
-    Raises
-    ------
-    MlprodError : ``bundle-broken`` when a line is no pin.
-    """
-    pins: list[tuple[str, str]] = []
-    for line in filter(None, map(str.strip, requirements.splitlines())):
-        found = PIN.fullmatch(line)
-        if found is None:
-            raise MlprodError(Code.BUNDLE_BROKEN, f"requirements.txt holds {line[:80]!r}; name==version is expected")
-        if normal(found[1]) != OWN:
-            pins.append((normal(found[1]), found[2]))
-    hashed = all(hashes.get(pin) for pin in pins)
-    if not hashed:
-        return NO_HASHES + "".join(f"{name}=={version}\n" for name, version in pins) + f"./{wheel}\n", False
-    lines = [" ".join([f"{pin[0]}=={pin[1]}", *(f"--hash=sha256:{sha256}" for sha256 in hashes[pin])]) for pin in pins]
-    return "".join(f"{line}\n" for line in [*lines, f"./{wheel} --hash=sha256:{wheel_sha256}"]), True
-
-
-def locked_hashes(pylock: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The hashes in a ``pylock.toml`` (PEP 751), by normal name and version; none when it cannot be read."""
-    try:
-        packages = tomllib.loads(pylock).get("packages", [])
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return {}
-    found: dict[tuple[str, str], tuple[str, ...]] = {}
-    for package in packages if isinstance(packages, list) else []:
-        if isinstance(package, dict) and isinstance(package.get("name"), str) and isinstance(package.get("version"), str):
-            key = (normal(package["name"]), package["version"])
-            found[key] = tuple(sorted({*found.get(key, ()), *_sha256s(package)}))
-    return found
-
-
-def normal(name: str) -> str:
-    """A package's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _sha256s(package: Mapping[str, Any]) -> list[str]:
-    wheels = package.get("wheels")
-    archives = [*(wheels if isinstance(wheels, list) else []), package.get("sdist"), package.get("archive")]
-    tables = [archive.get("hashes") for archive in archives if isinstance(archive, dict)]
-    hashes = [table.get("sha256") for table in tables if isinstance(table, dict)]
-    return [sha256 for sha256 in hashes if isinstance(sha256, str) and SHA256.fullmatch(sha256)]

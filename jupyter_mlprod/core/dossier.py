@@ -5,21 +5,20 @@ documents that are made of it keep their bytes.
 """
 
 import datetime
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import CARD_WORDS, LOCK, ORIGIN, REQUIREMENTS, SNAPSHOT, Bundle, Origin
+from jupyter_mlprod.core.bundle import CARD_WORDS, REQUIREMENTS, SNAPSHOT, Bundle, Origin
 from jupyter_mlprod.core.document import decode_toml
-from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence, Kind
+from jupyter_mlprod.core.lock import LockedPackage, bundle_lock
 from jupyter_mlprod.core.policy import INTEGRITY
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import Release
-from jupyter_mlprod.core.resolve import Found
+from jupyter_mlprod.core.resolve import Found, origin_of, text_in
 from jupyter_mlprod.core.verdict import Verdict
 
 TOLD: tuple[Kind, ...] = ("quality", "latency", "parity", "scan")
@@ -39,14 +38,6 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     contact: str = ""
 
 
-class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """One package of the lock: the sha256 of each file that may be installed for it."""
-
-    name: str
-    version: str
-    sha256: tuple[str, ...]
-
-
 class SnapshotSize(msgspec.Struct, frozen=True, kw_only=True):
     """The part of ``snapshot.json`` that a card tells."""
 
@@ -59,6 +50,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     requirements : ``name==version`` of what answering needs
+    locked : those of them that the lock has hashes for
     snapshot_rows : rows of the training data, None when nobody counted them
     evidence : kind → the newest record of it, of the kinds in :data:`TOLD`
     verdict : the newest release verdict, if there is one
@@ -71,7 +63,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin | None
     words: Words
     requirements: tuple[str, ...]
-    locked: tuple[Locked, ...]
+    locked: tuple[LockedPackage, ...]
     snapshot_rows: int | None
     evidence: dict[Kind, Evidence]
     verdict: Verdict | None
@@ -108,29 +100,22 @@ def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
     verdicts = [verdict for verdict in verdicts if verdict.policy != INTEGRITY.name]
     verdict = max(verdicts, key=lambda verdict: (verdict.decided_at, digest(verdict)), default=None)
     releases = tuple(entry for entry in ports.ledger.entries(found.bundle.name) if entry.bundle == found.digest)
-    origin = read_origin(found.folder)
+    origin = origin_of(found.folder)
+    packages = bundle_lock(found.folder).packages if found.bundle.holds(REQUIREMENTS) else ()
     times = [record.taken_at for record in newest.values()] + [entry.at for entry in releases] + ([verdict.decided_at] if verdict else [])
     return Dossier(
         bundle=found.bundle,
         digest=found.digest,
         origin=origin,
-        words=read_words(words or _text(found.folder / CARD_WORDS)),
-        requirements=_pins(_text(found.folder / REQUIREMENTS)),
-        locked=_locked(_text(found.folder / LOCK)),
+        words=read_words(words or text_in(found.folder, CARD_WORDS)),
+        requirements=tuple(str(package.pin) for package in packages),
+        locked=tuple(package for package in packages if package.files),
         snapshot_rows=_rows(found.folder / SNAPSHOT) if found.bundle.holds(SNAPSHOT) else None,
         evidence=newest,
         verdict=verdict,
         releases=releases,
         as_of=_latest(origin, times),
     )
-
-
-def read_origin(folder: Path) -> Origin | None:
-    """Who made the bundle, or None when that cannot be read."""
-    try:
-        return msgspec.json.decode(_text(folder / ORIGIN), type=Origin)
-    except (msgspec.DecodeError, RecursionError):
-        return None
 
 
 def time_of(text: str) -> datetime.datetime | None:
@@ -153,41 +138,8 @@ def _latest(origin: Origin | None, times: list[datetime.datetime]) -> str:
     return stamp(max(known)) if known else ""
 
 
-def _text(path: Path) -> str:
-    """A file's text; nothing for a file that is not there."""
-    if not path.exists() and not path.is_symlink():
-        return ""
-    if path.is_symlink() or not path.is_file():
-        raise MlprodError(Code.BUNDLE_BROKEN, f"{path} is no regular file", hint="remove it")
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MlprodError(Code.BUNDLE_BROKEN, f"{path} cannot be read: {error}") from None
-
-
-def _pins(text: str) -> tuple[str, ...]:
-    lines = (line.split("#")[0].split(" ")[0].strip() for line in text.splitlines())
-    return tuple(line for line in lines if "==" in line)
-
-
 def _rows(path: Path) -> int | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=SnapshotSize).rows
     except (OSError, msgspec.DecodeError, RecursionError):
         return None
-
-
-def _locked(text: str) -> tuple[Locked, ...]:
-    """The packages of a ``pylock.toml`` (PEP 751) that state hashes."""
-    try:
-        packages: Any = tomllib.loads(text).get("packages", [])
-        return tuple(
-            Locked(name=str(package["name"]), version=str(package.get("version", "")), sha256=_hashes(package)) for package in packages
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise MlprodError(Code.BUNDLE_BROKEN, f"{LOCK} is no lock: {error}") from None
-
-
-def _hashes(package: dict[str, Any]) -> tuple[str, ...]:
-    files = [*package.get("wheels", []), *[package[key] for key in ("sdist", "archive") if key in package]]
-    return tuple(sorted({str(file["hashes"]["sha256"]) for file in files if "sha256" in file.get("hashes", {})}))

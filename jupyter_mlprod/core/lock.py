@@ -5,6 +5,7 @@ names, versions and hashes that were understood: no option, URL or path of a bun
 lock without files, which PEP 751 does not allow, so that an installer refuses it and does not quietly leave it out.
 """
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -16,9 +17,9 @@ from jupyter_mlprod.core.bundle import LOCK, REQUIREMENTS
 from jupyter_mlprod.core.document import toml_value
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.resolve import text_in
 
 MOST_PACKAGES = 2000
-MOST_BYTES = 8_000_000
 LOCK_VERSION = "1.0"
 PIN = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9._+!-]{0,126})")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
@@ -219,13 +220,33 @@ def lock_text(lock: Lock) -> str:
     return "\n".join(lines) + "\n"
 
 
-def hashed_lines(lock: Lock) -> str:
-    """The hashed packages in the form that ``pip install --require-hashes --no-deps -r`` takes; no URL is in it."""
-    return "".join(
-        f"{package.pin}" + "".join(f" --hash=sha256:{file.hashes.sha256}" for file in package.files) + "\n"
-        for package in lock.packages
-        if package.files
+def install_texts(lock: Lock, *, beside: str = "") -> tuple[str, str]:
+    """What ``pip install --no-deps -r`` is given: a text of pins with hashes, and one of pins that have none; no URL or path is in them.
+
+    Parameters
+    ----------
+    beside : name of a package that is put in from elsewhere, and is in neither
+
+    Raises
+    ------
+    MlprodError : ``not-rebuilt`` when a package came from no index, since what has its name on one may be another package.
+    """
+    packages = [package for package in lock.packages if package.name != beside]
+    lost = [f"{package.pin} ({source})" for package in packages if not package.files and (source := package.tool.mlprod.source)]
+    if lost:
+        what = f"installed from no index, so it cannot be had again: {', '.join(lost[:5])}"
+        raise MlprodError(Code.NOT_REBUILT, what, hint="install it from an index, and package again")
+    hashed = [package for package in packages if package.files]
+    return (
+        "".join(" ".join([str(one.pin), *(f"--hash=sha256:{file.hashes.sha256}" for file in one.files)]) + "\n" for one in hashed),
+        "".join(f"{package.pin}\n" for package in packages if not package.files),
     )
+
+
+def pins_alone(lock: Lock) -> Lock:
+    """The lock without its files, for a system that they do not fit."""
+    packages = tuple(msgspec.structs.replace(package, wheels=(), sdist=None) for package in lock.packages)
+    return msgspec.structs.replace(lock, packages=packages)
 
 
 def bundle_lock(folder: Path) -> Lock:
@@ -235,9 +256,11 @@ def bundle_lock(folder: Path) -> Lock:
     ------
     MlprodError : ``bundle-broken``.
     """
-    pins = read_pins(_text(folder / REQUIREMENTS))
-    if (folder / LOCK).is_symlink() or (folder / LOCK).exists():
-        return read_lock(_text(folder / LOCK), pins)
+    pins = read_pins(text_in(folder, REQUIREMENTS))
+    if not pins:
+        raise _refuse(f"{REQUIREMENTS} is missing or pins nothing")
+    if os.path.lexists(folder / LOCK):
+        return read_lock(text_in(folder, LOCK), pins)
     packages = tuple(LockedPackage(name=pin.name, version=pin.version) for pin in pins)
     return Lock(lock_version=LOCK_VERSION, created_by="mlprod", packages=packages)
 
@@ -247,7 +270,7 @@ def attach_lock(folder: Path, ports: Ports) -> Lock:
 
     A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
     """
-    pins = read_pins(_text(folder / REQUIREMENTS))
+    pins = read_pins(text_in(folder, REQUIREMENTS))
     lock = ports.locks.lock(pins)
     if (folder / LOCK).is_file():
         try:
@@ -262,16 +285,5 @@ def attach_lock(folder: Path, ports: Ports) -> Lock:
     return lock
 
 
-def _text(path: Path) -> str:
-    if path.is_symlink() or not path.is_file():
-        raise _refuse(f"{path.name} is missing or no regular file")
-    if path.stat().st_size > MOST_BYTES:
-        raise _refuse(f"{path.name} is larger than {MOST_BYTES:,} bytes")
-    try:
-        return path.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise _refuse(f"{path.name} is not UTF-8") from None
-
-
 def _refuse(what: str) -> MlprodError:
-    return MlprodError(Code.BUNDLE_BROKEN, what, hint="nothing was installed; package it again, or fetch it from where it came")
+    return MlprodError(Code.BUNDLE_BROKEN, what, hint="nothing was installed or written; package it again, or fetch it from where it came")

@@ -1,9 +1,11 @@
-"""From a subject as written to the bundle that is meant.
+"""From a subject as written to the bundle that is meant, and what may be read and run of it.
 
 A bare name means, in this order: the bundle that this kernel has packaged, the champion, the newest local bundle. The ledger answers
 for aliases and versions; the registry is asked only for what the ledger does not know.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,8 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.subject import Subject, parse_subject
+
+MOST_TEXT_BYTES = 8_000_000
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +45,12 @@ def find_bundle(text: str, ports: Ports) -> Found:
     bundle, faults = ports.bundles.faults(folder)
     if bundle is None or faults:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{text}: {'; '.join(faults[:5])}", hint="package it again, or fetch it from where it came")
-    place = text if parse_subject(text).kind == "path" else ""
-    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place)
+    return Found(bundle=bundle, digest=digest(bundle), folder=folder, place=place_of(text))
+
+
+def place_of(text: str) -> str:
+    """Where a person finds the files of a subject that is a path."""
+    return text if parse_subject(text).kind == "path" else ""
 
 
 def locate(text: str, ports: Ports) -> Path:
@@ -62,11 +70,42 @@ def keep(found: Found, ports: Ports) -> Found:
     return msgspec.structs.replace(found, folder=ports.bundles.path(found.digest))
 
 
-def origin_of(folder: Path) -> Origin | None:
-    """What a bundle's folder says of who made it, if it says anything that can be read."""
+def text_in(folder: Path, path: str) -> str:
+    """A text file of a bundle's folder, which may be anybody's; empty for one that is not there.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken`` when it is no regular file, is larger than 8 MB, or no UTF-8.
+    """
+    place = folder / path
+    if not os.path.lexists(place):
+        return ""
+    if place.is_symlink() or not place.is_file():
+        raise _unreadable(f"{place} is no regular file")
+    with place.open("rb") as stream:
+        data = stream.read(MOST_TEXT_BYTES + 1)
+    if len(data) > MOST_TEXT_BYTES:
+        raise _unreadable(f"{place} is larger than {MOST_TEXT_BYTES:,} bytes")
     try:
-        return msgspec.json.decode((folder / ORIGIN).read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError, RecursionError):
+        return data.decode()
+    except UnicodeDecodeError:
+        raise _unreadable(f"{place} is not UTF-8") from None
+
+
+def _unreadable(what: str) -> MlprodError:
+    return MlprodError(Code.BUNDLE_BROKEN, what, hint="remove it, or fetch the bundle anew from where it came")
+
+
+def origin_of(folder: Path) -> Origin | None:
+    """What a bundle's folder says of who made it, if it says anything.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken``, as for every text in it.
+    """
+    try:
+        return msgspec.json.decode(text_in(folder, ORIGIN), type=Origin)
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -151,30 +190,39 @@ def check_trust(found: Found, ports: Ports, *, trust: str) -> None:
         demand_trust(found, ports, trust=trust, why=f"holds {held}", where=f"{CODE}/")
 
 
-def demand_trust(found: Found, ports: Ports, *, trust: str, why: str, where: str) -> None:
+def demand_trust(found: Found, ports: Ports, *, trust: str, why: str, where: str, attached: Sequence[str] = ()) -> None:
     """Refuse unless a trusted key has signed or a reason was given, ``why`` saying what of the bundle would be run from ``where``.
+
+    Parameters
+    ----------
+    attached : the faults of ``attached/``, where what is run depends on a file in it, which the first statement does not cover
 
     Raises
     ------
     MlprodError : ``not-trusted``.
     """
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
-    if fault and trust:
-        measure = Measure(name="signature_faults", value=1.0, unit="count", n=1, note=fault)
-        ports.records.put(
-            Evidence(
-                kind="integrity",
-                subject=found.digest,
-                taken_at=ports.now(),
-                taken_by=ports.taken_by,
-                measures=(measure,),
-                context={"trust": trust},
-            )
-        )
-    elif fault:
-        read = f"{where} in {found.place or found.folder}"
+    if not fault and not attached:
+        return
+    if not trust:
+        mend = "add the signer's key to trusted_keys in mlprod.toml" if fault else "if it is right, cover it by mlprod sign"
         raise MlprodError(
             Code.NOT_TRUSTED,
-            f"{found.bundle.name}@{short(found.digest)} {why} and {fault}",
-            hint=f"read {read} and say --trust 'why', or add the signer's key to trusted_keys in mlprod.toml",
+            f"{found.bundle.name}@{short(found.digest)} {why} and {fault or attached[0]}",
+            hint=f"read {where} in {found.place or found.folder} and say --trust 'why', or {mend}",
         )
+    measures = [Measure(name="signature_faults", value=float(bool(fault)), unit="count", n=1, note=fault)]
+    if attached:
+        measures.append(
+            Measure(name="attached_faults", value=float(len(attached)), unit="count", n=len(attached), note="; ".join(attached[:5]))
+        )
+    ports.records.put(
+        Evidence(
+            kind="integrity",
+            subject=found.digest,
+            taken_at=ports.now(),
+            taken_by=ports.taken_by,
+            measures=tuple(measures),
+            context={"trust": trust},
+        )
+    )

@@ -4,7 +4,6 @@ The model is the component that it is about, with its ``modelCard``; packages, f
 of the evidence, unrounded. What only the training process had imported is listed with the scope ``excluded``: it does not answer.
 """
 
-import re
 import uuid
 from typing import Any
 
@@ -14,6 +13,7 @@ from jupyter_mlprod.core.contract import Column, Input, Text
 from jupyter_mlprod.core.dossier import Dossier
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.licenses import license_of
+from jupyter_mlprod.core.lock import normalized
 from jupyter_mlprod.core.record import DIGEST_PREFIX
 from jupyter_mlprod.core.statement import DIGEST
 
@@ -47,16 +47,12 @@ def package_url(pin: str) -> str:
     'pkg:pypi/torch@2.13.0%2Bcpu'
     """
     name, _, version = pin.partition("==")
-    return f"pkg:pypi/{_normal(name)}@{version.replace('+', '%2B')}"
+    return f"pkg:pypi/{normalized(name)}@{version.replace('+', '%2B')}"
 
 
 def version_in(pins: tuple[str, ...], package: str) -> str:
     """The version that the pins state for a package, or the empty string."""
-    return next((version for name, _, version in (pin.partition("==") for pin in pins) if _normal(name) == package), "")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return next((version for name, _, version in (pin.partition("==") for pin in pins) if normalized(name) == package), "")
 
 
 def _hash(sha256: str) -> dict[str, str]:
@@ -119,9 +115,8 @@ def _metric(measure: Measure) -> dict[str, Any]:
 
 
 def _packages(dossier: Dossier) -> list[dict[str, Any]]:
-    locked = {(_normal(package.name), package.version): package.sha256 for package in dossier.locked}
-    locked_pins = {f"{name}=={version}" for name, version in locked if version}
-    answering = {package_url(pin): pin for pin in (*locked_pins, *dossier.requirements)}
+    hashes = {str(package.pin): [_hash(file.hashes.sha256) for file in package.files] for package in dossier.locked}
+    answering = {package_url(pin): pin for pin in dossier.requirements}
     training = {package_url(pin): pin for pin in (dossier.origin.training.requirements if dossier.origin else ())}
     found = []
     for url, pin in sorted((training | answering).items()):
@@ -134,8 +129,8 @@ def _packages(dossier: Dossier) -> list[dict[str, Any]]:
             "purl": url,
             "scope": "required" if url in answering else "excluded",
         }
-        if hashes := locked.get((_normal(name), version)):
-            component["hashes"] = [_hash(sha256) for sha256 in hashes]
+        if pin in hashes:
+            component["hashes"] = hashes[pin]
         said = license_of(name, version)
         if said.expression:
             component["licenses"] = [{"expression": said.expression}]

@@ -2,7 +2,7 @@
 
 The first names the bundle and its digest, and so every byte that the manifest lists; trust in a bundle's code rests on it alone. It is
 judged by its subject: the predicate tells where the bundle comes from, and none of it is believed on the way to running anything. The
-second names the files in ``attached/``, the first statement's among them.
+second names the files in ``attached/``, the first statement's among them; what is installed by the lock there needs both.
 Specification: github.com/in-toto/attestation (spec/v1/statement.md).
 """
 

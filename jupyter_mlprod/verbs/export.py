@@ -17,9 +17,11 @@ import msgspec
 
 from jupyter_mlprod.core import docker, triton
 from jupyter_mlprod.core.archive import SUFFIX, write_archive
-from jupyter_mlprod.core.bundle import ATTACHED, GOLDEN_INPUTS, GRAPH, GRAPH_DATA, LOCK, MANIFEST, REQUIREMENTS, Bundle
+from jupyter_mlprod.core.attach import faults_of_attached
+from jupyter_mlprod.core.bundle import ATTACHED, GOLDEN_INPUTS, GRAPH, GRAPH_DATA, MANIFEST, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.lock import bundle_lock
 from jupyter_mlprod.core.manifest import paths_fault
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import DIGEST_PREFIX, digest_bytes, short
@@ -148,39 +150,48 @@ def _mlprod(found: Found, out: Path, ports: Ports) -> Made:  # noqa: ARG001
 
 
 def _docker(found: Found, out: Path, ports: Ports) -> Made:
-    name, folder = found.bundle.name, found.folder
+    image = _image(found, out, ports)
+    texts = docker.texts(image)
     _copy(found, out / docker.BUNDLE)
-    try:
-        wheel = own_wheel(out)
-    except importlib.metadata.PackageNotFoundError:
-        raise MlprodError(Code.MISSING_EXTRA, "this mlprod is not installed, so no wheel of it can go into the image") from None
-    lock = folder / LOCK
-    hashes = docker.locked_hashes(lock.read_text("utf-8", "replace")) if lock.is_file() and not lock.is_symlink() else {}
-    requirements = (folder / REQUIREMENTS).read_text("utf-8", "replace") if found.bundle.holds(REQUIREMENTS) else ""
-    pins, hashed = docker.lock_text(
-        requirements, hashes, wheel=wheel.name, wheel_sha256=digest_bytes(wheel.read_bytes()).removeprefix(DIGEST_PREFIX)
-    )
-    trusted = not found.bundle.has_code or not ports.signer.signature_fault(folder, name, found.digest)
-    keys = (*ports.trusted_keys, ports.signer.key().public) if found.bundle.has_code and trusted else ()
-    origin = origin_of(folder)
-    python = origin.python if origin and docker.PYTHON.fullmatch(origin.python) else ports.machine.context()["python"]
-    texts = {
-        docker.DOCKERFILE: docker.dockerfile(name, found.digest, python=python, wheel=wheel.name, hashed=hashed),
-        docker.LOCKED: pins,
-        docker.SETTINGS: docker.settings_text(keys),
-        docker.READ_ME: docker.read_me(name, found.digest, trusted=trusted, hashed=hashed, pandas="\npandas==" in pins),
-        docker.IGNORED: f"{docker.READ_ME}\n{docker.DOCKERFILE}\n{docker.IGNORED}\n",
-    }
     for place, text in texts.items():
         _write(out / place, text)
     for path in out.rglob("*"):  # COPY keeps the rights, and whoever answers in the image is another user
         path.chmod(0o755 if path.is_dir() else 0o644)
     what = {
-        docker.DOCKERFILE: "build recipe", docker.LOCKED: f"versions{' and hashes' if hashed else ', without hashes'}",
-        docker.SETTINGS: "keys that the image trusts", docker.READ_ME: "the two commands", wheel.name: "this package",
+        docker.DOCKERFILE: "build recipe", docker.LOCKED: "versions and hashes", docker.UNHASHED: "versions without hashes",
+        docker.SUMS: "files that may be put here", docker.SETTINGS: "keys that the image trusts",
+        docker.READ_ME: "how it is built and asked", image.wheel: "this package",
     }  # fmt: skip
-    untrusted = "" if trusted else "; no trusted key signed it, so each run must say --trust REASON"
-    return Made(what=what, note=f"{WHOLE}; {BESIDE}; the image answers files (mlprod predict), it is no server{untrusted}")
+    remarks = [
+        WHOLE, BESIDE, "the image answers files (mlprod predict), it is no server",
+        "" if image.trusted else "no trusted key signed it, so each run must say --trust REASON",
+        "" if image.covered else "no trusted key covers the hashes of its lock (mlprod verify tells more)",
+        f"{docker.READ_ME} says where the files of an index of your own are looked for" if docker.PLACED in texts else "",
+    ]  # fmt: skip
+    return Made(what=what, note="; ".join(filter(None, remarks)))
+
+
+def _image(found: Found, out: Path, ports: Ports) -> docker.Image:
+    """What the image is made of, this package's wheel first, which is written into the folder."""
+    bundle, folder = found.bundle, found.folder
+    lock, origin = bundle_lock(folder), origin_of(folder)
+    out.mkdir()
+    try:
+        wheel = own_wheel(out)
+    except importlib.metadata.PackageNotFoundError:
+        raise MlprodError(Code.MISSING_EXTRA, "this mlprod is not installed, so no wheel of it can go into the image") from None
+    trusted = not bundle.has_code or not ports.signer.signature_fault(folder, bundle.name, found.digest)
+    return docker.Image(
+        name=bundle.name,
+        digest=found.digest,
+        python=origin.python if origin and docker.PYTHON.fullmatch(origin.python) else ports.machine.context()["python"],
+        wheel=wheel.name,
+        sha256=digest_bytes(wheel.read_bytes()).removeprefix(DIGEST_PREFIX),
+        lock=lock,
+        keys=(*ports.trusted_keys, ports.signer.key().public) if bundle.has_code and trusted else (),
+        trusted=trusted,
+        covered=not any(package.files for package in lock.packages) or not faults_of_attached(found, ports),
+    )
 
 
 FORMS: dict[str, tuple[Callable[[Found, Path, Ports], Made], str]] = {

@@ -1,7 +1,8 @@
 """``verify``: is this bundle what it says, signed by whom we trust, and is the registry where the ledger says? Nothing of it is run.
 
 With ``--rebuild`` it is also asked to answer as it did, in an environment made from its lock. That runs its code and whatever packages
-it pins, so it needs a trusted signature or a reason, also where the bundle has no code of its own.
+it pins, so it needs a trusted signature or a reason, also where the bundle has no code of its own; and since the hashes of these packages
+lie in ``attached/``, it needs the second statement as well as the first.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mlprod.core.attach import faults_of_attached
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, REQUIREMENTS, SIGNATURE, Bundle
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, LOCK, REQUIREMENTS, SIGNATURE, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.lock import bundle_lock
@@ -21,7 +22,7 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import chain_breaks, holder
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.verify import Verify
-from jupyter_mlprod.core.resolve import Found, demand_trust, locate
+from jupyter_mlprod.core.resolve import Found, demand_trust, locate, place_of
 from jupyter_mlprod.core.statement import attached_files, signers
 from jupyter_mlprod.core.verdict import Verdict, combine, judge
 
@@ -35,10 +36,17 @@ def run(request: Verify, ports: Ports) -> Verdict:
     if bundle is None:
         raise MlprodError(Code.BUNDLE_BROKEN, "; ".join(faults))
     name = digest(bundle)
-    found = Found(bundle=bundle, digest=name, folder=folder)
+    found = Found(bundle=bundle, digest=name, folder=folder, place=place_of(request.subject))
     rebuilds = request.rebuild and not faults  # what was tampered with is told, and not run
     if rebuilds:
-        demand_trust(found, ports, trust=request.trust, why="pins packages that --rebuild would install and run,", where=REQUIREMENTS)
+        demand_trust(
+            found,
+            ports,
+            trust=request.trust,
+            why="pins packages that --rebuild would install and run,",
+            where=f"{REQUIREMENTS} and {LOCK}",
+            attached=faults_of_attached(found, ports),
+        )
     measures = (
         count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
         *_signatures(found, ports),

@@ -17,7 +17,7 @@ from jupyter_mlprod.adapters.environment import Environments
 from jupyter_mlprod.adapters.installer import Installer
 from jupyter_mlprod.adapters.memory import MemoryInstaller
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.lock import Lock, Pin, hashed_lines, lock_text, read_pins
+from jupyter_mlprod.core.lock import Lock, Pin, install_texts, lock_text, read_pins
 
 Tell = list[str]
 PINS = read_pins("\n".join(f"pack-{letter}==1.{number}" for number, letter in enumerate("abcdefgh")))
@@ -104,7 +104,7 @@ def test_the_address_of_an_own_index_is_left_out_and_the_hash_stays(tmp_path: Pa
     lock = locked(MemoryInstaller(index_of(*PINS, host="https://me:word@mirror.example"), own_index=True), tmp_path)
     assert "mirror.example" not in lock_text(lock)
     assert lock.packages[0].wheels[0].path == "wheels/pack_a-1.0-py3-none-any.whl"
-    assert hashed_lines(lock).count("--hash=sha256:") == len(PINS)
+    assert install_texts(lock)[0].count("--hash=sha256:") == len(PINS)
     Pylock.from_dict(tomllib.loads(lock_text(lock)))
 
 

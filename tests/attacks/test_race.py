@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_mlprod.core.release import Release, chain_breaks, holder
 from tests.project import SETTINGS
-from tests.verbs.tiny import Desk
+from tests.verbs.tiny import PACKAGE_WORDS, Desk
 
 ABSOLUTE = SETTINGS.split('[[policy.release]]\nmeasure = "accuracy"\nrelative')[0]
 CHILD = """
@@ -87,19 +87,7 @@ def test_rollbacks_at_once_go_one_step_back_each_or_are_refused(desk: Desk) -> N
 def test_packaging_the_same_thing_at_once_makes_one_whole_signed_bundle(desk: Desk) -> None:
     made = desk.package(0.5)
     desk.workspace().bundles.remove(made)
-    words = [
-        "package",
-        "model.onnx",
-        "--name",
-        "tiny",
-        "--example",
-        "x8.npy",
-        "--preprocess",
-        "prepare.py:prepare",
-        "--labels",
-        "left,right",
-    ]
-    ended = together(desk.folder, [words] * 2)
+    ended = together(desk.folder, [PACKAGE_WORDS] * 2)
     assert [status for status, _ in ended] == [0, 0], ended
     assert desk.command("verify", made) == 0
     assert not [path for path in desk.files() if "staging" in path]

@@ -13,9 +13,11 @@ from jupyter_mlprod.core.lock import (
     LockedFile,
     LockedPackage,
     LockTool,
+    PackageTool,
     Pin,
     Place,
-    hashed_lines,
+    Source,
+    install_texts,
     lock_text,
     read_lock,
     read_pins,
@@ -51,7 +53,20 @@ def test_a_hashed_lock_is_one_by_the_standard_and_a_package_without_a_hash_is_re
 
 def test_an_installer_is_given_names_versions_and_hashes_and_no_url() -> None:
     bare = LockedPackage(name="bare", version="1")
-    assert hashed_lines(lock_of(bare, six())) == f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+    private = six(name="a.whl", url="", path="wheels/a.whl", hashes=Hashes(sha256="1" * 64)).wheels
+    both = msgspec.structs.replace(six(), wheels=(*six().wheels, *private))
+    hashed, unhashed = install_texts(lock_of(bare, both))
+    assert hashed == f"six==1.17.0 --hash=sha256:{'0' * 64} --hash=sha256:{'1' * 64}\n"
+    assert unhashed == "bare==1\n"
+
+
+def test_what_came_from_no_index_is_not_sought_on_one_but_for_what_is_put_in_from_elsewhere() -> None:
+    ours = LockedPackage(name="ours", version="1", tool=PackageTool(mlprod=Source(source="editable")))
+    assert install_texts(lock_of(ours, six()), beside="ours") == (f"six==1.17.0 --hash=sha256:{'0' * 64}\n", "")
+    with pytest.raises(MlprodError) as refusal:
+        install_texts(lock_of(ours, six()), beside="six")
+    assert refusal.value.code is Code.NOT_REBUILT
+    assert "ours==1 (editable)" in refusal.value.message
 
 
 def test_pins_are_normalized_and_sorted() -> None:

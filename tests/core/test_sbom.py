@@ -10,8 +10,9 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from jupyter_mlprod.core.bundle import BundleFile, Origin, Training
-from jupyter_mlprod.core.dossier import Dossier, Locked, Words
+from jupyter_mlprod.core.dossier import Dossier, Words
 from jupyter_mlprod.core.licenses import license_of
+from jupyter_mlprod.core.lock import Hashes, LockedFile, LockedPackage
 from jupyter_mlprod.core.sbom import package_url, sbom_text
 from tests.core.test_card import DIGEST, QUALITY, dossier, hostile
 
@@ -28,7 +29,8 @@ def whole() -> Dossier:
     )
     words = Words(intended_use="sorting", limitations="ink only", ethics="none known", license="Apache-2.0", data_license="CC-BY-4.0")
     origin = Origin(created_at="", actor="", python="", platform="", training=Training(requirements=(NUMPY, "torch==2.13.0+cpu")))
-    locked = (Locked(name="NumPy", version=version("numpy"), sha256=("aa" * 32, "bb" * 32)),)
+    files = tuple(LockedFile(name=f"{sha256}.whl", hashes=Hashes(sha256=sha256 * 32)) for sha256 in ("aa", "bb"))
+    locked = (LockedPackage(name="numpy", version=version("numpy"), wheels=files),)
     return msgspec.structs.replace(base, bundle=bundle, words=words, origin=origin, locked=locked)
 
 

@@ -17,7 +17,7 @@ from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Check, Evaluate, Gate, Package, Predict, Profile
 from jupyter_mlprod.core.verdict import Verdict, exit_status
-from tests.verbs.tiny import PACKAGED, Desk, furnish, graph, linear, measure_of
+from tests.verbs.tiny import PACKAGE_WORDS, PACKAGED, Desk, furnish, graph, linear, measure_of
 
 TABLE = """
 import numpy as np
@@ -35,8 +35,7 @@ def test_the_same_thing_packaged_again_elsewhere_has_the_same_digest(bare_desk: 
     far = tmp_path_factory.mktemp("far")
     furnish(far)
     linear(far / "model.onnx", shift=0.5)
-    words = ["model.onnx", "--name", "tiny", "--example", "x8.npy", "--preprocess", "prepare.py:prepare", "--labels", "left,right"]
-    subprocess.run([sys.executable, "-m", "jupyter_mlprod", "package", *words], cwd=far, check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "jupyter_mlprod", *PACKAGE_WORDS], cwd=far, check=True, capture_output=True, timeout=120)
     (other,) = [name for name, _, _ in Desk(far).workspace().bundles.all()]
     assert other == first
 
@@ -172,25 +171,6 @@ def test_answers_are_written_whole(bare_desk: Desk, suffix: str) -> None:
     assert isinstance(answers, dict)
     assert set(answers["label"]) == {"left", "right"}
     assert not list(Path().glob(".*tmp*"))
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(bare_desk: Desk) -> None:
-    linear(bare_desk.folder / "model.onnx", shift=0.0)
-    code = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "import onnxruntime, onnx, jupyter_mlprod.adapters.onnx_capture\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
-        "from jupyter_mlprod.fronts import cli\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
-    )
-    words = ["package", "model.onnx", "--name", "tiny", "--example", "x8.npy", "--labels", "left,right"]
-    environ = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False, env=environ)
-    assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("disk:")
-    assert not [path for path in bare_desk.files() if "bundles/" in path]
 
 
 def test_a_tensor_contract_is_read_off_the_example(bare_desk: Desk) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -22,7 +23,8 @@ from jupyter_mlprod.core.bundle import GRAPH, GRAPH_DATA, LOCK, Bundle
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.listing import Listing
-from jupyter_mlprod.core.record import digest
+from jupyter_mlprod.core.lock import bundle_lock, lock_text
+from jupyter_mlprod.core.record import digest, digest_bytes
 from jupyter_mlprod.core.requests import Evaluate, Export, Gate, Gc, Predict, Promote, Show, Verify
 from jupyter_mlprod.core.requests.export import Form
 from jupyter_mlprod.core.verdict import Verdict, exit_status
@@ -347,20 +349,31 @@ def test_a_link_in_what_is_attached_is_not_carried_along(desk: Desk, form: Form)
 # The image, as far as it can be built without an engine.
 
 
-def hashes_of_an_index(requirements: Path) -> str:
-    """A lock as PEP 751 has it, with the hashes that pip's own index gives for these pins."""
-    command = ["install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--report", "-", "-r", str(requirements)]
-    done = subprocess.run([sys.executable, "-m", "pip", *command], capture_output=True, text=True, check=True, timeout=120)
-    lines = ['lock-version = "1.0"', 'created-by = "a test"']
-    for item in json.loads(done.stdout)["install"]:
-        name, version = item["metadata"]["name"], item["metadata"]["version"]
-        sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
-        wheel = f'wheels = [{{ name = "{name}.whl", hashes = {{ sha256 = "{sha256}" }} }}]'
-        lines += ["[[packages]]", f'name = "{name}"', f'version = "{version}"', wheel]
-    return "\n".join(lines) + "\n"
+def without_addresses(folder: Path) -> None:
+    """Lock a bundle as behind an index of one's own: every file by ``wheels/FILE``."""
+    lock = bundle_lock(folder)
+    packages = tuple(
+        msgspec.structs.replace(
+            package, wheels=tuple(msgspec.structs.replace(file, url="", path=f"wheels/{file.name}") for file in package.wheels)
+        )
+        for package in lock.packages
+    )
+    (folder / LOCK).write_text(lock_text(msgspec.structs.replace(lock, packages=packages)))
 
 
-def carried_out(folder: Path, image: Path) -> tuple[list[str], dict[str, str]]:
+def as_the_read_me_says(folder: Path) -> None:
+    """Fill ``wheels/`` by the command in the read-me, and find there what is listed."""
+    (command,) = (line for line in (folder / "README.md").read_text().splitlines() if "pip download" in line)
+    _, *words = command.split()
+    subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, check=True, timeout=240)
+    sums = (folder / "wheels" / "SHA256SUMS").read_text().splitlines()
+    listed = {name: sha256 for sha256, name in (line.split("  ") for line in sums)}
+    there = {path.name: digest_bytes(path.read_bytes()) for path in (folder / "wheels").glob("*.whl") if path.name in listed}
+    assert there == {name: f"sha256:{listed[name]}" for name in there}
+    assert len(there) == sum("==" in line for line in (folder / "requirements.lock").read_text().splitlines())
+
+
+def carried_out(folder: Path, image: Path, **variables: str) -> tuple[list[str], dict[str, str]]:
     """Do what a Dockerfile's lines say, with a folder for the image's root; the command that answers, and the steps that were done."""
     done: dict[str, str] = {}
     entry: list[str] = []
@@ -379,7 +392,7 @@ def carried_out(folder: Path, image: Path) -> tuple[list[str], dict[str, str]]:
                     subprocess.run(["cp", "-r", str(folder / source), str(into)], check=True)
             case "RUN":
                 path = f"{image / 'venv' / 'bin'}:{os.environ['PATH']}"
-                environ = {**os.environ, "PATH": path, "PIP_NO_COMPILE": "1"}  # compiling is no use for one question
+                environ = {**os.environ, "PATH": path, "PIP_NO_COMPILE": "1", **variables}  # compiling is no use for one question
                 run = subprocess.run(["/bin/sh", "-c", rest], cwd=app, env=environ, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, run.stderr
             case "ENTRYPOINT":
@@ -388,20 +401,24 @@ def carried_out(folder: Path, image: Path) -> tuple[list[str], dict[str, str]]:
     return entry, done
 
 
-def test_the_lines_of_the_dockerfile_install_and_answer_without_torch_and_mlflow(bare_desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["index", "wheels"])
+def test_the_lines_of_the_dockerfile_install_and_answer_without_torch_and_mlflow(
+    source: str, bare_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLPROD_LOCK", "hashes")
     made = bare_desk.package(0.0)
-    home = bare_desk.bundle_folder(made)
-    if not (home / LOCK).exists():
-        pins = [line for line in (home / "requirements.txt").read_text().splitlines() if not line.startswith("jupyter-mlprod==")]
-        (tmp_path / "pins.txt").write_text("\n".join(pins))
-        (home / LOCK).write_text(hashes_of_an_index(tmp_path / "pins.txt"))
+    if source == "wheels":
+        without_addresses(bare_desk.bundle_folder(made))
     folder, _ = exported(bare_desk, "docker")
     image = tmp_path / "image"
     subprocess.run([sys.executable, "-m", "venv", str(image / "venv")], check=True, timeout=120)
-    entry, done = carried_out(folder, image)
-    locked = (folder / "requirements.lock").read_text().splitlines()
-    install = next(line for line in (folder / "Dockerfile").read_text().splitlines() if line.startswith("RUN python -m pip install"))
-    assert ("--require-hashes" in install) == all("--hash=sha256:" in line for line in locked)
+    if source == "wheels":
+        as_the_read_me_says(folder)
+        entry, done = carried_out(folder, image, PIP_NO_INDEX="1")
+    else:
+        entry, done = carried_out(folder, image)
+    assert all("--hash=sha256:" in line for line in (folder / "requirements.lock").read_text().splitlines())
+    assert not (folder / "requirements.unhashed").exists()
     assert done["USER"] == "10001:10001"
 
     python = image / "venv" / "bin" / "python"

@@ -13,7 +13,7 @@ from jupyter_mlprod.core.bundle import GOLDEN_INPUTS, PREPROCESS, Bundle
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.requests import Package
 from tests.project import mlprod
-from tests.verbs.tiny import PACKAGED, Desk, linear
+from tests.verbs.tiny import PACKAGE_WORDS, PACKAGED, Desk, linear
 
 HEAD = "import os\nimport sys\nfrom pathlib import Path\n\nimport numpy as np\n\n\n"
 BACK = "    return (batch / 2.0).astype(np.float32)\n"
@@ -143,19 +143,7 @@ NOISE = "print('noise'); os.write(1, b'noise'); os.system('echo noise')"
 def test_what_code_prints_is_not_on_standard_output(bare_desk: Desk) -> None:
     linear(bare_desk.folder / "model.onnx", shift=0.0)
     Path("prepare.py").write_text(written(NOISE).replace("def prepare", "print('noise while loading')\n\n\ndef prepare"))
-    package = [
-        "package",
-        "model.onnx",
-        "--name",
-        "tiny",
-        "--example",
-        "x8.npy",
-        "--preprocess",
-        "prepare.py:prepare",
-        "--labels",
-        "left,right",
-    ]
-    for words in (package, ["predict", "tiny", "x.npy"], ["evaluate", "tiny", "--data", "x.npy", "--target", "y.npy"]):
+    for words in (PACKAGE_WORDS, ["predict", "tiny", "x.npy"], ["evaluate", "tiny", "--data", "x.npy", "--target", "y.npy"]):
         done = mlprod(*words, "--json", cwd=bare_desk.folder)
         assert "schema" in json.loads(done.stdout)
         assert done.stderr.count("noise") > 3

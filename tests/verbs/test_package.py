@@ -20,7 +20,7 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.requests import Package, Predict
 from tests.project import make_files, mlprod
-from tests.verbs.tiny import PACKAGED, Desk, graph, linear
+from tests.verbs.tiny import PACKAGE_WORDS, PACKAGED, Desk, graph, linear
 
 TORCH = """
 import torch
@@ -356,24 +356,12 @@ def test_a_store_that_cannot_be_made_is_infrastructure_and_one_line(bare_desk: D
     assert (bare_desk.folder / ".mlprod").read_text() == "a file"
 
 
-@pytest.mark.parametrize("limit", [100, 1000], ids=["at the capture", "at the manifest"])
+@pytest.mark.parametrize("limit", [100, 300, 1000], ids=["at the key", "at the capture", "at the manifest"])
 def test_a_disk_that_fills_up_is_infrastructure_and_nothing_is_left_of_it(bare_desk: Desk, limit: int) -> None:
     linear(bare_desk.folder / "model.onnx", shift=0.0)
-    words = [
-        "package",
-        "model.onnx",
-        "--name",
-        "tiny",
-        "--example",
-        "x8.npy",
-        "--preprocess",
-        "prepare.py:prepare",
-        "--labels",
-        "left,right",
-    ]
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(limit), *words],
+        [sys.executable, "-c", FULL_DISK, str(limit), *PACKAGE_WORDS],
         cwd=bare_desk.folder,
         env=environ,
         capture_output=True,
@@ -384,7 +372,7 @@ def test_a_disk_that_fills_up_is_infrastructure_and_nothing_is_left_of_it(bare_d
     assert done.stderr.startswith("disk:")
     assert len(done.stderr.splitlines()) == 2, "what, and a hint"
     assert kept(bare_desk) == []
-    assert bare_desk.command(*words) == 0, "the same command goes through once there is space"
+    assert bare_desk.command(*PACKAGE_WORDS) == 0, "the same command goes through once there is space"
 
 
 def test_a_key_that_cannot_be_read_is_told_before_anything_is_kept(bare_desk: Desk) -> None:

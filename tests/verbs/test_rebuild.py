@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, LOCK
+from jupyter_mlprod.core.bundle import ATTACHED_SIGNATURE, GOLDEN_ANSWERS, LOCK
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.lock import Lock, LockedPackage, PackageTool, Pin, Source, attach_lock, bundle_lock, lock_text
@@ -29,6 +29,7 @@ from jupyter_mlprod.core.rebuild import Rebuilt
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Verify
 from jupyter_mlprod.core.resolve import Found, find_bundle
+from jupyter_mlprod.core.statement import attached_statement
 from jupyter_mlprod.core.verdict import Verdict, exit_status
 from jupyter_mlprod.verbs import verify
 from tests.verbs.tiny import Desk, measure_of
@@ -47,12 +48,16 @@ def locked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     return champion.folder
 
 
-def doctored(folder: Path, edit: dict[str, str]) -> None:
-    text = (folder / LOCK).read_text()
+def doctored(desk: Desk, edit: dict[str, str]) -> None:
+    """Change the champion's lock, and have the change signed."""
+    champion = find_bundle("tiny@champion", desk.workspace())
+    text = (champion.folder / LOCK).read_text()
     for old, new in edit.items():
         assert old in text
         text = text.replace(old, new)
-    (folder / LOCK).write_text(text)
+    (champion.folder / LOCK).write_text(text)
+    statement = attached_statement(champion.folder, champion.bundle.name, champion.digest)
+    desk.workspace().signer.sign(champion.folder / ATTACHED_SIGNATURE, statement)
 
 
 def environment(desk: Desk) -> Evidence:
@@ -73,7 +78,7 @@ def test_the_environment_of_the_lock_answers_as_the_bundle_did(desk: Desk, locke
 
 def test_another_file_than_the_lock_has_the_hash_of_is_refused_by_name(desk: Desk, locked: Path) -> None:
     (package,) = [package for package in bundle_lock(locked).packages if package.name == "packaging"]
-    doctored(locked, {package.wheels[0].hashes.sha256: "0" * 64})
+    doctored(desk, {package.wheels[0].hashes.sha256: "0" * 64})
     assert desk.command("verify", "tiny", "--rebuild") == 1
     evidence = environment(desk)
     assert "packaging" in measure_of(evidence, "packages_differing").note
@@ -89,15 +94,17 @@ def test_an_index_that_is_away_is_no_verdict_and_leaves_no_environment(desk: Des
     assert not list((desk.folder / "tmp").iterdir())
 
 
-def test_a_lock_that_pins_another_version_than_the_requirements_is_refused(desk: Desk, locked: Path) -> None:
-    doctored(locked, {f'name = "numpy"\nversion = "{version("numpy")}"': 'name = "numpy"\nversion = "1.0.0"'})
+@pytest.mark.usefixtures("locked")
+def test_a_lock_that_pins_another_version_than_the_requirements_is_refused(desk: Desk) -> None:
+    doctored(desk, {f'name = "numpy"\nversion = "{version("numpy")}"': 'name = "numpy"\nversion = "1.0.0"'})
     refusal = desk.refused(Verify(subject="tiny", rebuild=True))
     assert (refusal.code, refusal.code.status) == (Code.BUNDLE_BROKEN, 2)
     assert "numpy==1.0.0 is not in requirements.txt" in refusal.message
 
 
-def test_an_environment_for_another_python_is_not_judged_here(desk: Desk, locked: Path) -> None:
-    doctored(locked, {f'python = "{sys.version.split()[0]}"': 'python = "3.9.1"'})
+@pytest.mark.usefixtures("locked")
+def test_an_environment_for_another_python_is_not_judged_here(desk: Desk) -> None:
+    doctored(desk, {f'python = "{sys.version.split()[0]}"': 'python = "3.9.1"'})
     refusal = desk.refused(Verify(subject="tiny", rebuild=True))
     assert (refusal.code, refusal.code.status) == (Code.NOT_REBUILT, 3)
     assert "the lock is for Python 3.9" in refusal.message
@@ -107,7 +114,7 @@ def test_a_package_that_was_installed_from_a_file_is_not_sought_by_its_name(desk
     lock = bundle_lock(locked)
     by_file = LockedPackage(name="tqdm", version=version("tqdm"), tool=PackageTool(mlprod=Source(source="file")))
     packages = tuple(by_file if package.name == "tqdm" else package for package in lock.packages)
-    (locked / LOCK).write_text(lock_text(msgspec.structs.replace(lock, packages=packages)))
+    doctored(desk, {lock_text(lock): lock_text(msgspec.structs.replace(lock, packages=packages))})
     refusal = desk.refused(Verify(subject="tiny", rebuild=True))
     assert (refusal.code, refusal.code.status) == (Code.NOT_REBUILT, 3)
     assert f"tqdm=={version('tqdm')} (file)" in refusal.message
@@ -118,6 +125,8 @@ def test_packages_of_an_untrusted_bundle_are_not_installed_without_a_reason(desk
     refusal = desk.refused(Verify(subject="tiny", rebuild=True))
     assert (refusal.code, refusal.code.status) == (Code.NOT_TRUSTED, 2)
     assert desk.refused(Verify(subject="tiny", trust="why not")).code is Code.BAD_REQUEST
+    shutil.copytree(locked, "elsewhere")
+    assert "in ./elsewhere and say" in desk.refused(Verify(subject="./elsewhere", rebuild=True)).hint
 
 
 def test_a_bundle_that_was_tampered_with_is_not_rebuilt(desk: Desk, locked: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,10 @@ class WarmRuntimes(OnnxRuntimes):
 PACKAGED: dict[str, Any] = {
     "model": "model.onnx", "name": "tiny", "example": "x8.npy", "preprocess": "prepare.py:prepare", "labels": "left,right",
 }  # fmt: skip
+PACKAGE_WORDS = [
+    "package", PACKAGED["model"], *(word for name, value in PACKAGED.items() if name != "model" for word in (f"--{name}", value)),
+]  # fmt: skip
+"""The same on the command line."""
 
 
 def furnish(folder: Path) -> None:
