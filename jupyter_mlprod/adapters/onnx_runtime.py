@@ -19,9 +19,10 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from jupyter_mlprod.core.answer import LABEL, Ends, decide, final_outputs, graph_inputs, serving_view
+from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final_outputs, graph_inputs, serving_view
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.conformance import demand
+from jupyter_mlprod.core.difference import row_gaps, units_of
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import GRAPH_TYPES
 from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
@@ -30,7 +31,7 @@ from jupyter_mlprod.core.source import load_function
 COLD_START_LIMIT_S = 120
 REPLAY_LIMIT_S = 120
 REPLAY_TOLERANCE = 1e-6
-"""Of an answer, in units of the greatest one above 1: the same bytes on the same machine, so only rounding may differ."""
+"""In the units of `core.difference`: the same bytes on the same machine, so only rounding may differ."""
 KEPT_VARIABLES = {"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """What a model hub would bring is not in the bundle."""
@@ -119,7 +120,7 @@ class OnnxRuntime:
         Raises
         ------
         MlprodError : ``contract-violation`` naming every field that breaks the contract; nothing is computed then. ``preprocess`` when
-            the preprocessing fails on these rows.
+            the preprocessing fails on these rows, ``no-answer`` when the scores of a row are none.
         """
         demand(self.bundle.contract, raw, name=self.bundle.name)
         outputs = self.outputs(raw)
@@ -127,6 +128,7 @@ class OnnxRuntime:
         if odd is not None:
             what = f"{rows(raw)} rows went in and {odd} answers came out"
             raise MlprodError(Code.PREPROCESS, what, hint="what stands before and behind the graph may drop or add no row")
+        demand_scores(self.bundle, outputs)
         return decide(self.bundle, outputs)
 
     def outputs(self, raw: Raw) -> dict[str, Array]:
@@ -217,8 +219,7 @@ def _difference(bundle: Bundle, found: Mapping[str, Array], golden: Mapping[str,
     for name, wanted in golden.items():
         if found[name].shape != wanted.shape:
             return f"{name!r} has shape {found[name].shape} where it had {wanted.shape}"
-        unit = max(1.0, float(np.abs(wanted).max(initial=0.0)))
-        gap = float(np.abs(found[name].astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0)) / unit
+        gap = float(row_gaps(found[name], wanted, units_of([wanted])).max(initial=0.0))
         if not gap <= REPLAY_TOLERANCE:
             return f"the answers differ: {name!r} by {gap:g}, allowed is {REPLAY_TOLERANCE:g}"
     ours, theirs = decide(bundle, found), decide(bundle, golden)

@@ -17,6 +17,8 @@ from jupyter_mlprod.core.scores import Floats, Ints, probabilities, tempered
 
 LABEL = "label"
 CONFIDENCE = "confidence"
+PROBABILITY_SLACK = 1e-3
+"""How far outside 0 to 1 a probability may lie: half precision rounds."""
 COLUMN_TYPES = {"float": np.float64, "int": np.int64, "bool": np.bool_}
 
 
@@ -106,6 +108,29 @@ def decide(bundle: Bundle, outputs: Mapping[str, Array]) -> dict[str, Array]:
     labels = np.array([*bundle.labels, otherwise])[chosen]  # the last one is that of an index of -1
     shown = np.where(chosen < 0, probability.argmax(axis=1), chosen)
     return {LABEL: labels, CONFIDENCE: probability[np.arange(len(shown)), shown].astype(np.float32), **outputs}
+
+
+def demand_scores(bundle: Bundle, outputs: Mapping[str, Array]) -> None:
+    """Refuse to name a label for scores that are none. A single class may be ruled out by a logit of minus infinity.
+
+    Raises
+    ------
+    MlprodError : ``no-answer`` with the number of such rows, and the first.
+    """
+    if not bundle.labels:
+        return
+    scores = scores_of(bundle, outputs).astype(np.float64)
+    scores = scores.reshape(len(scores), -1)
+    if bundle.scores == "probabilities":
+        broken = ~((scores >= -PROBABILITY_SLACK) & (scores <= 1 + PROBABILITY_SLACK)).all(axis=1)
+        found, hint = "no probabilities", "if they are logits, package the model with --scores logits"
+    else:
+        broken = ~np.isfinite(scores.max(axis=1))
+        found, hint = "not finite", "look at what the model makes of that row"
+    if broken.any():
+        first = int(broken.argmax())
+        what = f"the scores of {bundle.name} are {found} in {int(broken.sum())} of {len(scores)} rows, first in row {first}"
+        raise MlprodError(Code.NO_ANSWER, f"{what}: {', '.join(f'{score:g}' for score in scores[first][:5])}", hint=hint)
 
 
 def decided(bundle: Bundle, probability: Floats) -> Ints:

@@ -28,6 +28,7 @@ class Code(enum.Enum):
     CONTRACT = ("contract-violation", 2, "the input breaks the bundle's contract, so no answer was computed")
     LEDGER_MOVED = ("ledger-moved", 2, "somebody else moved the alias in the meantime")
     MISSING_EXTRA = ("missing-extra", 2, "a package that the verb needs is not installed")
+    NO_ANSWER = ("no-answer", 2, "the model's scores of these rows are not finite, or not the probabilities that they are said to be")
     NO_POLICY = ("no-policy", 2, "the project has no policy of that name")
     NO_WORKSPACE = ("no-workspace", 2, "the workspace folder cannot be used")
     NOT_TRUSTED = ("not-trusted", 2, "what would be run or installed is not signed by a key that this workspace trusts")

@@ -92,7 +92,16 @@ def infer_scores(asked: Scores | Literal["auto"], labels: tuple[str, ...], first
 
 
 def kind_of_scores(asked: Scores | Literal["auto"], first: Array, *, labelled: bool) -> Scores:
-    """What an output holds: as asked; else values where there are no labels, probabilities where they can be, logits."""
+    """What an output holds: as asked; else values where there are no labels, probabilities where they sum to 1, logits.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` where labels are given for values, and where a single score may be either.
+    """
+    if asked == "values" and labelled:
+        raise MlprodError(
+            Code.BAD_REQUEST, "--scores values says that there are no classes, and --labels names some", hint="leave one away"
+        )
     if asked != "auto":
         return asked
     if not labelled:
@@ -100,7 +109,10 @@ def kind_of_scores(asked: Scores | Literal["auto"], first: Array, *, labelled: b
     width = _width(first)
     flat = first.astype(np.float64).reshape(len(first), -1)
     bounded = bool((flat >= 0).all() and (flat <= 1).all())
-    sums_to_one = width == 1 or bool(np.allclose(flat.sum(axis=1), 1, atol=1e-3))
+    if width == 1 and bounded:
+        what = "the model gives one score a row, and those of the example are within 0 and 1: probabilities look so, and logits may"
+        raise MlprodError(Code.BAD_REQUEST, what, hint="--scores probabilities, or --scores logits")
+    sums_to_one = bool(np.allclose(flat.sum(axis=1), 1, atol=1e-3))
     return "probabilities" if bounded and sums_to_one else "logits"
 
 

@@ -86,6 +86,9 @@ BASE: tuple[Rule, ...] = (
     _none_of("parity_argmax_mismatches", where=EVERY_BATCH),
 )
 
+RELEASE_POLICY = "release"
+"""What a promotion is judged by."""
+
 EXECUTION = Policy(name="execution", rules=(_none_of("cells_not_ok"),))
 INTEGRITY = Policy(
     name="integrity",
@@ -105,6 +108,13 @@ BY_KIND: dict[str, Policy] = {
 
 SCANNED = "scanned"
 """Key of the context that says what a scan looked at, if not at a bundle: ``file`` or ``notebook``."""
+
+
+def parity_limit(policies: Mapping[str, Policy]) -> float:
+    """How far a bundle's answers may be from the original's: what the project's release policy says of parity at every batch."""
+    own = policies[RELEASE_POLICY].rules if RELEASE_POLICY in policies else ()
+    found = (rule.at_most for rule in (*own, *BASE) if rule.measure == "parity_max_abs_diff" and rule.where == EVERY_BATCH)
+    return next(limit for limit in found if limit is not None)
 
 
 def built_in(kind: str, context: Mapping[str, str]) -> Policy | None:

@@ -10,14 +10,13 @@ from typing import Literal
 from jupyter_mlprod.core.attach import renew
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.policy import Policy
+from jupyter_mlprod.core.policy import RELEASE_POLICY, Policy
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
 from jupyter_mlprod.core.resolve import find_bundle
 from jupyter_mlprod.core.verdict import Verdict
 
-RELEASE_POLICY = "release"
 Action = Literal["promote", "rollback"]
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from jupyter_mlprod.core.answer import decide
 from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.difference import row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.lock import Lock, normalized
 from jupyter_mlprod.core.raw import Array, rows
-from jupyter_mlprod.core.remeasure import PARITY_ATOL, count, joined
+from jupyter_mlprod.core.remeasure import count, joined
 
 LABEL = "label"
 HEAVY = ("torch", "mlflow")
@@ -40,7 +40,7 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-def rebuild_measures(bundle: Bundle, lock: Lock, rebuilt: Rebuilt, golden: Mapping[str, Array]) -> tuple[Measure, ...]:
+def rebuild_measures(bundle: Bundle, lock: Lock, rebuilt: Rebuilt, golden: Mapping[str, Array], *, limit: float) -> tuple[Measure, ...]:
     """``packages_differing`` and ``unhashed_packages`` of the pins; ``rebuild_mismatches`` of the golden rows, after a replay."""
     unhashed = [f"{package.pin}{f' ({why})' if (why := package.tool.mlprod.source) else ''}" for package in lock.unhashed]
     differing = _differing(lock, rebuilt)
@@ -50,7 +50,7 @@ def rebuild_measures(bundle: Bundle, lock: Lock, rebuilt: Rebuilt, golden: Mappi
         count("unhashed_packages", len(unhashed), n=len(lock.packages), note=joined(unhashed)),
     ]
     if not rebuilt.refusal:
-        measures.append(_mismatches(bundle, rebuilt, golden))
+        measures.append(_mismatches(bundle, rebuilt, golden, limit))
     return tuple(measures)
 
 
@@ -68,8 +68,8 @@ def _differing(lock: Lock, rebuilt: Rebuilt) -> list[str]:
     ]
 
 
-def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array]) -> Measure:
-    """Golden rows with another label, or off by more than 1e-4, of the output's greatest value if that is above 1."""
+def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array], limit: float) -> Measure:
+    """Golden rows with another label, or off by more than the limit of parity."""
     n = rows(golden)
     answers = rebuilt.answers
     if answers is None:
@@ -80,8 +80,8 @@ def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array]) -
         return count("rebuild_mismatches", n, n=n, note=note)
     gaps = np.zeros(n)
     for name, wanted in golden.items():
-        gaps = np.maximum(gaps, _gaps(answers[name], wanted))
-    differ = gaps > PARITY_ATOL
+        gaps = np.maximum(gaps, row_gaps(answers[name], wanted, units_of([wanted])))
+    differ = gaps > limit
     labels = 0
     if bundle.labels:
         renamed = decide(bundle, answers)[LABEL] != decide(bundle, golden)[LABEL]
@@ -93,14 +93,3 @@ def _mismatches(bundle: Bundle, rebuilt: Rebuilt, golden: Mapping[str, Array]) -
 
 def _form(array: Array) -> tuple[object, ...]:
     return array.dtype, array.shape
-
-
-def _gaps(ours: Array, theirs: Array) -> NDArray[np.float64]:
-    """(n,) largest difference of each row; infinite where either side is not finite."""
-    a, b = (np.asarray(array, np.float64).reshape(len(array), -1) for array in (ours, theirs))
-    finite = np.isfinite(a) & np.isfinite(b)
-    unit = max(1.0, float(np.abs(b[finite]).max(initial=0.0)))
-    gaps = np.full(a.shape, np.inf)
-    gaps[finite] = np.abs(a[finite] - b[finite]) / unit
-    largest: NDArray[np.float64] = gaps.max(axis=1, initial=0.0)
-    return largest

@@ -4,7 +4,7 @@
 notebook's word or as the runner's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,12 @@ from jupyter_mlprod.core.answer import class_probabilities, decided
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.conformance import Conformance, check_batch
 from jupyter_mlprod.core.contract import Contract
+from jupyter_mlprod.core.difference import Answers, broken_rows, row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.ports import Outputs
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
-from jupyter_mlprod.core.scores import Floats
 from jupyter_mlprod.core.trial import batch_sizes, shapes_of, taken, trials
 
-PARITY_ATOL = 1e-4
 MAX_NOTES = 5
 
 
@@ -46,10 +45,13 @@ def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
     )
 
 
-Answers = Mapping[str, Array]
+Pairs = Sequence[tuple[Answers, Answers]]
+"""Our answers and those wanted, piece by piece."""
 
 
-def parity_measures(bundle: Bundle, runtime: Outputs, raw: Raw, reference: Answers, *, per_batch: bool) -> tuple[Measure, ...]:
+def parity_measures(
+    bundle: Bundle, runtime: Outputs, raw: Raw, reference: Answers, *, per_batch: bool, limit: float = 1e-4
+) -> tuple[Measure, ...]:
     """Largest difference and differing arg-max between reference answers and the runtime's, at each batch size or trial.
 
     Parameters
@@ -57,6 +59,7 @@ def parity_measures(bundle: Bundle, runtime: Outputs, raw: Raw, reference: Answe
     raw : (n, ...) rows
     reference : output name → (n, ...), which the rows must give in batches of any size; with ``per_batch``, ``<trial>/<output>`` →
         (batch, ...), answers of the original at that trial
+    limit : of a bundle without labels, from where on an answer counts as another
     """
     measures: list[Measure] = []
     n, shapes = rows(raw), shapes_of(bundle.contract)
@@ -64,51 +67,56 @@ def parity_measures(bundle: Bundle, runtime: Outputs, raw: Raw, reference: Answe
         for trial in trials(raw, shapes):
             answered = runtime.outputs(taken(trial, raw, shapes))
             pairs = [(answered, {name: reference[f"{trial.key}/{name}"] for name in answered})]
-            measures += _parity_at(bundle, pairs, where={"batch": trial.key})
+            measures += _parity_at(bundle, pairs, where={"batch": trial.key}, limit=limit)
         return tuple(measures)
     for batch in batch_sizes(n):
         pairs = []
         for start in range(0, n, batch):
             answered = runtime.outputs(part(raw, start, start + batch))
             pairs.append((answered, {name: reference[name][start : start + batch] for name in answered}))
-        measures += _parity_at(bundle, [(one, _trimmed(bundle, two, to=one)) for one, two in pairs], where={"batch": str(batch)})
+        measures += _parity_at(bundle, pairs if batch == n else _trimmed(bundle, pairs), where={"batch": str(batch)}, limit=limit)
     return tuple(measures)
 
 
-def _trimmed(bundle: Bundle, wanted: Answers, *, to: Answers) -> Answers:
-    """Answers without what a row has only beside longer ones, in the dimensions that the contract lets vary."""
-    free = {
-        field.name: [axis for axis, size in enumerate(field.shape) if axis and isinstance(size, str)] for field in bundle.contract.outputs
-    }
-    trimmed = {}
-    for name, array in wanted.items():
-        sizes = [to[name].shape[axis] if axis in free.get(name, ()) and axis < to[name].ndim else None for axis in range(array.ndim)]
-        trimmed[name] = array[tuple(slice(size) for size in sizes)]
-    return trimmed
+def _trimmed(bundle: Bundle, pairs: Pairs) -> Pairs:
+    """Wanted answers without what a row has only beside longer ones, in the dimensions that the contract lets vary.
 
-
-def _parity_at(bundle: Bundle, pairs: Sequence[tuple[Answers, Answers]], *, where: dict[str, str]) -> tuple[Measure, ...]:
-    """Both measures at one place, from pieces of it. A row that is not finite on either side, or whose two answers have different shapes,
-    counts as a differing answer, never as no answer.
-
-    An output with values above 1 is measured in units of its greatest: float32 has seven digits, whatever the user's unit is.
+    The longest row is as long by itself, so where no part of the rows is answered at the full size, nothing is cut and all of them differ.
     """
-    broken = np.concatenate([_broken(ours, theirs) for ours, theirs in pairs])
+    free = {
+        field.name: {axis for axis, size in enumerate(field.shape) if axis and isinstance(size, str)} for field in bundle.contract.outputs
+    }
+    for name, axes in free.items():
+        for axis in axes:
+            if max(ours[name].shape[axis] for ours, _ in pairs) != pairs[0][1][name].shape[axis]:
+                return pairs
+    return [(ours, {name: _cut(array, ours[name], free.get(name, set())) for name, array in wanted.items()}) for ours, wanted in pairs]
+
+
+def _cut(array: Array, to: Array, axes: set[int]) -> Array:
+    return array[tuple(slice(size) if axis in axes else slice(None) for axis, size in enumerate(to.shape))]
+
+
+def _parity_at(bundle: Bundle, pairs: Pairs, *, where: dict[str, str], limit: float) -> tuple[Measure, ...]:
+    """Both measures at one place, from pieces of it. A row that is not finite on either side, or whose two answers have different shapes,
+    counts as a differing answer, never as no answer; an infinity that is one on both sides is the same answer.
+    """
+    broken = np.concatenate([broken_rows(ours, theirs) for ours, theirs in pairs])
     n = len(broken)
     starts = np.cumsum([0, *(len(next(iter(theirs.values()))) for _, theirs in pairs)])
     gaps, differ = np.zeros(n), np.zeros(n, dtype=bool)
-    units = {name: max(1.0, *(_greatest(theirs[name], ours[name]) for ours, theirs in pairs)) for name in pairs[0][0]}
+    units = {name: units_of([theirs[name] for _, theirs in pairs]) for name in pairs[0][0]}
     for start, stop, (ours, theirs) in zip(starts[:-1], starts[1:], pairs, strict=True):
         fine = ~broken[start:stop]
         if not fine.any():
             continue
         for name, unit in units.items():
-            gap = np.abs(_flat(ours[name])[fine] - _flat(theirs[name])[fine]).max(axis=1, initial=0.0) / unit
+            gap = row_gaps(ours[name][fine], theirs[name][fine], unit)
             gaps[start:stop][fine] = np.maximum(gaps[start:stop][fine], gap)
         if bundle.labels:
             differ[start:stop] = _classes_differ(bundle, ours, theirs)
     if not bundle.labels:
-        differ = gaps > PARITY_ATOL
+        differ = gaps > limit
     note = "some are not finite, or have another shape" if broken.any() else ""
     mismatches = count("parity_argmax_mismatches", int((differ | broken).sum()), n=n, where=where, note=note)
     if broken.all():
@@ -120,26 +128,3 @@ def _classes_differ(bundle: Bundle, ours: Answers, theirs: Answers) -> NDArray[n
     """The rows whose most probable class differs, or the label that the operating point answers."""
     one, two = class_probabilities(bundle, ours), class_probabilities(bundle, theirs)
     return np.asarray((one.argmax(axis=1) != two.argmax(axis=1)) | (decided(bundle, one) != decided(bundle, two)))
-
-
-def _broken(ours: Answers, theirs: Answers) -> NDArray[np.bool_]:
-    """The rows whose answers cannot be compared."""
-    broken = np.zeros(len(next(iter(theirs.values()))), dtype=bool)
-    for name, array in ours.items():
-        if array.shape != theirs[name].shape or not array.size:
-            broken[:] = True
-        else:
-            broken |= ~(np.isfinite(_flat(array)) & np.isfinite(_flat(theirs[name]))).all(axis=1)
-    return broken
-
-
-def _greatest(theirs: Array, ours: Array) -> float:
-    """The greatest value of the reference among the rows that can be compared."""
-    if theirs.shape != ours.shape or not theirs.size:
-        return 0.0
-    fine = (np.isfinite(_flat(theirs)) & np.isfinite(_flat(ours))).all(axis=1)
-    return float(np.abs(_flat(theirs)[fine]).max(initial=0.0))
-
-
-def _flat(array: Array) -> Floats:
-    return np.asarray(array, np.float64).reshape(len(array), -1)

@@ -74,7 +74,7 @@ def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
     if not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).any(axis=1).sum())
         raise MlprodError(
-            Code.BAD_MODEL, f"{bad} of {len(scores)} answers of {found.bundle.name} are not finite, so its quality cannot be stated"
+            Code.NO_ANSWER, f"{bad} of {len(scores)} answers of {found.bundle.name} are not finite, so its quality cannot be stated"
         )
     return scores
 
@@ -94,7 +94,7 @@ def _against_champion(found: Found, answer: Ints, truth: Ints, raw: Raw, ports: 
     try:
         theirs = _scores(champion, raw, ports, threads=1)
     except MlprodError as error:
-        if error.code is not Code.CONTRACT:
+        if error.code not in (Code.CONTRACT, Code.NO_ANSWER):
             raise
         context["champion_refused"] = error.message
         return ()

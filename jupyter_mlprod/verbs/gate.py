@@ -15,9 +15,9 @@ from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
 from jupyter_mlprod.core.notebook import Notebook, read_notebook, typed_parameters
-from jupyter_mlprod.core.policy import EXECUTION, Policy, self_reported
+from jupyter_mlprod.core.policy import EXECUTION, RELEASE_POLICY, Policy, parity_limit, self_reported
 from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
-from jupyter_mlprod.core.promotion import RELEASE_POLICY, check_comparison, move_alias, release_policy
+from jupyter_mlprod.core.promotion import check_comparison, move_alias, release_policy
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
 from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures
@@ -130,7 +130,7 @@ def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
         ("scan", scan_measures(found.folder, found.bundle, ports.bundles.faults(found.folder)[1], ports)),
         ("integrity", (count("signature_faults", int(bool(fault)), n=1, note=fault),)),
         ("contract", contract_measures(found.bundle.contract, inputs)),
-        ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False)),
+        ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False, limit=parity_limit(ports.policies))),
         ("release", (count("champions", int(champion is not None), n=1),)),
     ]
     context = {**ports.runtimes.context(), "data": "golden samples", "champion": champion.bundle if champion else ""}

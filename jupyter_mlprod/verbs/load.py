@@ -12,10 +12,11 @@ import msgspec
 from jupyter_mlprod.core.answer import Ends, final_outputs
 from jupyter_mlprod.core.bundle import CODE, GOLDEN_ANSWERS, GOLDEN_INPUTS, MODULE, POSTPROCESS, STRUCTURE, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.policy import parity_limit
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.record import short
-from jupyter_mlprod.core.remeasure import PARITY_ATOL, parity_measures
+from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.load import Load
 from jupyter_mlprod.core.resolve import Found, demand_trust, find_bundle
 from jupyter_mlprod.core.source import load_function
@@ -74,8 +75,9 @@ def _demand_the_same_answers(found: Found, module: Any, ports: Ports) -> None:
     )
     named, golden = ports.data.read(str(found.folder / GOLDEN_INPUTS)), ports.data.read(str(found.folder / GOLDEN_ANSWERS))
     assert isinstance(golden, dict)
-    for measure in parity_measures(bundle, original, named, golden, per_batch=False):
-        limit = PARITY_ATOL if measure.unit == "1" else 0.0
+    allowed = parity_limit(ports.policies)
+    for measure in parity_measures(bundle, original, named, golden, per_batch=False, limit=allowed):
+        limit = allowed if measure.unit == "1" else 0.0
         if not measure.value <= limit:
             where = f"{measure.name} is {measure.value:g} at batch {measure.where['batch']}, allowed is {limit:g}"
             what = f"the module of {bundle.name}@{short(found.digest)} answers differently from the bundle: {where}"

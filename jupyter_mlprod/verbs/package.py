@@ -24,7 +24,7 @@ from jupyter_mlprod.core.lock import attach_lock
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
-from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
+from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule, parity_limit
 from jupyter_mlprod.core.ports import Ports, Runtime
 from jupyter_mlprod.core.raw import Array, Raw, rows
 from jupyter_mlprod.core.record import canonical, digest
@@ -34,14 +34,6 @@ from jupyter_mlprod.core.resolve import Found
 from jupyter_mlprod.core.snapshot import redacted
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
-
-PARITY = Policy(
-    name="parity",
-    rules=(
-        Rule(measure="parity_max_abs_diff", at_most=1e-4, where=EVERY_BATCH),
-        Rule(measure="parity_argmax_mismatches", at_most=0.0, unit="count", where=EVERY_BATCH),
-    ),
-)
 
 
 def run(request: Package, ports: Ports) -> Bundle:
@@ -127,7 +119,8 @@ def _prove_and_keep(
     request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array], training: Training
 ) -> Bundle:
     runtime = ports.runtimes.open(staging, bundle, threads=1)
-    measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
+    limit = parity_limit(ports.policies)
+    measures = parity_measures(bundle, runtime, example, reference, per_batch=True, limit=limit)
     golden, answers = _golden(bundle, runtime, example)
     ports.data.write(golden if isinstance(golden, Mapping) else {bundle.contract.inputs[0].name: golden}, staging / layout.GOLDEN_INPUTS)
     ports.data.write(answers, staging / layout.GOLDEN_ANSWERS)
@@ -136,7 +129,7 @@ def _prove_and_keep(
         context={**ports.runtimes.context(), **ports.machine.context()},
     )  # fmt: skip
     _demand_parity(parity, ports, what="the bundle answers differently from the model")
-    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
+    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False, limit=limit))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     _demand_replay(bundle, ports, staging=staging)
     origin = msgspec.structs.replace(ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=training)
@@ -163,7 +156,11 @@ def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[s
 
 
 def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
-    verdict = judge(PARITY, [parity], subject="", now=ports.now())
+    rules = (
+        Rule(measure="parity_max_abs_diff", at_most=parity_limit(ports.policies), where=EVERY_BATCH),
+        Rule(measure="parity_argmax_mismatches", at_most=0.0, unit="count", where=EVERY_BATCH),
+    )
+    verdict = judge(Policy(name="parity", rules=rules), [parity], subject="", now=ports.now())
     if verdict.outcome == "pass":
         return
     worst = next(finding for finding in verdict.findings if finding.outcome != "pass")

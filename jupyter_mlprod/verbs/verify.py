@@ -15,7 +15,7 @@ from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, LOCK, REQUIREMENTS, SIGNA
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.lock import bundle_lock
-from jupyter_mlprod.core.policy import INTEGRITY, REBUILD
+from jupyter_mlprod.core.policy import INTEGRITY, REBUILD, parity_limit
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.rebuild import rebuild_measures
 from jupyter_mlprod.core.record import digest
@@ -90,7 +90,7 @@ def _rebuilt(bundle: Bundle, folder: Path, ports: Ports) -> Evidence:
         subject=name,
         taken_at=ports.now(),
         taken_by=ports.taken_by,
-        measures=rebuild_measures(bundle, lock, rebuilt, golden),
+        measures=rebuild_measures(bundle, lock, rebuilt, golden, limit=parity_limit(ports.policies)),
         context=ports.machine.context(),
     )
     ports.records.put(evidence)

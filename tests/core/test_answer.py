@@ -1,12 +1,14 @@
 """The two ends of an answer: normalization, postprocessing, and the label at an operating point."""
 
+import msgspec
 import numpy as np
 import pytest
 
-from jupyter_mlprod.core.answer import Ends, decide, decided, final_outputs, graph_inputs
-from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint
+from jupyter_mlprod.core.answer import Ends, decide, decided, demand_scores, final_outputs, graph_inputs
+from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint, Scores
 from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.infer import kind_of_scores
 from jupyter_mlprod.core.scores import tempered
 
 CONTRACT = Contract(
@@ -102,3 +104,51 @@ def test_a_postprocessing_that_fails_tells_no_value_of_the_data() -> None:
         final_outputs(Ends(postprocess=post), {"p": np.ones(2)}, tell=False)
     assert caught.value.code is Code.POSTPROCESS
     assert "42" not in str(caught.value)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def scored(are: Scores, scores: list[list[float]]) -> None:
+    one = Tensor(name="x", dtype="float32", shape=("batch", len(scores[0])))
+    contract = Contract(inputs=(one,), outputs=(msgspec.structs.replace(one, name="scores"),))
+    labels = ("no", "yes") if len(scores[0]) == 1 else tuple("abc"[: len(scores[0])])
+    demand_scores(Bundle(name="b", contract=contract, scores=are, labels=labels), {"scores": np.array(scores, np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("are", "scores"),
+    [
+        ("logits", [[0.1, NAN]]),
+        ("logits", [[0.1, 0.2], [INF, 0.0]]),
+        ("logits", [[-INF, -INF]]),
+        ("logits", [[NAN]]),
+        ("probabilities", [[0.5, NAN]]),
+        ("probabilities", [[3.0]]),
+        ("probabilities", [[-4.0]]),
+    ],
+)
+def test_scores_that_are_none_get_no_label(are: Scores, scores: list[list[float]]) -> None:
+    with pytest.raises(MlprodError, match=f"in 1 of {len(scores)} rows, first in row {len(scores) - 1}") as refusal:
+        scored(are, scores)
+    assert refusal.value.code is Code.NO_ANSWER
+
+
+def test_a_class_that_is_ruled_out_and_rounding_are_answered() -> None:
+    scored("logits", [[0.1, -INF]])
+    scored("probabilities", [[1.0005, 0.0]])
+
+
+def test_one_score_within_0_and_1_may_be_either_and_is_asked_for() -> None:
+    either = np.array([[0.2], [0.7]])
+    with pytest.raises(MlprodError, match="probabilities look so, and logits may") as refusal:
+        kind_of_scores("auto", either, labelled=True)
+    assert refusal.value.hint == "--scores probabilities, or --scores logits"
+    assert kind_of_scores("auto", either * 9, labelled=True) == "logits"
+    assert kind_of_scores("logits", either, labelled=True) == "logits"
+    assert kind_of_scores("auto", either, labelled=False) == "values"
+
+
+def test_labels_for_values_are_a_contradiction() -> None:
+    with pytest.raises(MlprodError, match="--scores values says that there are no classes"):
+        kind_of_scores("values", np.zeros((2, 2)), labelled=True)

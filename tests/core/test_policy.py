@@ -4,7 +4,18 @@ import msgspec
 import pytest
 
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.policy import BASE, BY_KIND, EXECUTION, INTEGRITY, Policy, Rule, read_policies, self_reported, with_base
+from jupyter_mlprod.core.policy import (
+    BASE,
+    BY_KIND,
+    EXECUTION,
+    INTEGRITY,
+    Policy,
+    Rule,
+    parity_limit,
+    read_policies,
+    self_reported,
+    with_base,
+)
 
 
 def refused(text: str) -> list[str]:
@@ -164,3 +175,11 @@ def test_what_a_notebook_applies_to_itself_demands_nothing_of_the_runner() -> No
 def test_built_in_policies_demand_something() -> None:
     assert all(policy.rules for policy in (EXECUTION, INTEGRITY, *BY_KIND.values()))
     assert EXECUTION.rules[0].taken_by == "runner"
+
+
+def test_how_near_a_bundle_must_be_is_what_the_release_policy_says_at_every_batch() -> None:
+    assert parity_limit({}) == 1e-4
+    text = '[[policy.{}]]\nmeasure = "parity_max_abs_diff"\nat_most = 0.01\nwhere = {{ batch = "{}" }}\n'
+    assert parity_limit(read_policies(text.format("release", "*"), name="mlprod.toml")) == 0.01
+    assert parity_limit(read_policies(text.format("release", "1"), name="mlprod.toml")) == 1e-4
+    assert parity_limit(read_policies(text.format("other", "*"), name="mlprod.toml")) == 1e-4

@@ -141,3 +141,33 @@ def test_an_answer_on_the_other_side_of_a_threshold_is_another_answer() -> None:
     moved = Answering(lambda rows: {"y": np.add(rows, [-0.0001, 0.0001])})
     measures = parity_measures(decides, moved, x, {f"{batch}/y": x[:batch] for batch in (1, 2)}, per_batch=True)
     assert {m.where["batch"]: m.value for m in measures if m.name == "parity_argmax_mismatches"} == {"1": 1, "2": 1}
+
+
+def columns_of(x: Array, *, off: float) -> dict[str, Any]:
+    """A great number and a small one; the small one is off."""
+    return {"y": np.column_stack([np.multiply(x[:, 0], 2e5), np.add(x[:, 1], off)])}
+
+
+@pytest.mark.parametrize(("off", "differing"), [(5.0, 5), (2e-4, 5), (1e-5, 0)])
+def test_a_small_quantity_beside_a_great_one_is_compared_in_its_own_unit(off: float, differing: int) -> None:
+    x = np.clip(X, -1, 1)
+    found = values(x, lambda rows: columns_of(rows, off=off), lambda rows: columns_of(rows, off=0.0), free=False)
+    assert found["5"][1] == differing
+
+
+def test_a_class_that_both_rule_out_is_no_difference_and_one_that_one_rules_out_is() -> None:
+    ruled_out = np.where(np.arange(8) == 3, -np.inf, 0.0)
+    assert values(X, lambda x: {"y": np.add(x, ruled_out)}, lambda x: {"y": np.add(x, ruled_out)}, free=False)["5"] == (0.0, 0.0)
+    assert values(X, lambda x: {"y": np.add(x, ruled_out)}, lambda x: {"y": x}, free=False)["5"] == (None, 5.0)
+
+
+def test_places_that_are_missing_for_every_row_are_told() -> None:
+    measures = parity_measures(bundle(), Answering(lambda x: {"y": x[:, :1]}), X, {"y": X}, per_batch=False)
+    assert {m.where["batch"]: m.value for m in measures if m.name == "parity_argmax_mismatches"} == {"1": 5, "3": 5, "5": 5}
+
+
+def test_the_limit_of_an_answer_without_labels_is_the_one_that_is_given() -> None:
+    moved = Answering(lambda x: {"y": np.add(x, 5e-4)})
+    for limit, differing in ((1e-4, 5), (1e-3, 0)):
+        measures = parity_measures(bundle(free=False), moved, np.clip(X, -1, 1), {"y": np.clip(X, -1, 1)}, per_batch=False, limit=limit)
+        assert {m.value for m in measures if m.name == "parity_argmax_mismatches"} == {differing}

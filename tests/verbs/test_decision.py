@@ -3,17 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from jupyter_mlprod import load
+from jupyter_mlprod.core import remeasure
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code
-from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.raw import with_nulls
-from jupyter_mlprod.core.requests import Evaluate, Package, Show
+from jupyter_mlprod.core.requests import Evaluate, Package, Predict, Show
 from jupyter_mlprod.fronts import display
-from tests.verbs.tiny import PACKAGED, Desk, linear, measure_of
+from jupyter_mlprod.verbs import package as verb
+from tests.verbs.tiny import PACKAGED, Desk, graph, linear, measure_of
 
 POINT = 'temperature = 2.0\notherwise = "ask"\n[thresholds]\nleft = 0.8\nright = 0.8\n'
 UNPREPARED = {**PACKAGED, "preprocess": ""}
@@ -134,3 +139,30 @@ def test_a_preprocessing_that_does_not_take_what_is_made_up_says_what_to_declare
     refusal = bare_desk.refused(Package(**{**PACKAGED, **options}))
     assert "made up in place of personal data (code)" in refusal.message
     assert "categories" in refusal.hint
+
+
+def test_a_row_whose_scores_are_not_finite_is_refused_and_not_labeled(bare_desk: Desk) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["sums"]), helper.make_node("Log", ["sums"], ["scores"])]
+    onnx.save(graph(nodes, weights={"w": [[1, 1], [0, 1], [0, 0]]}), "model.onnx")
+    np.save("x.npy", np.arange(1, 13, dtype=np.float32).reshape(4, 3))
+    np.save("odd.npy", np.array([[1, 1, 1], [-9, 1, 1]], np.float32))
+    bare_desk.run(Package(model="model.onnx", name="odd", example="x.npy", labels="a,b"), Bundle)
+    refusal = bare_desk.refused(Predict(subject="odd", data="odd.npy"))
+    assert (refusal.code, refusal.code.status) == (Code.NO_ANSWER, 2)
+    assert "not finite in 1 of 2 rows, first in row 1" in refusal.message
+
+
+def test_the_tolerance_is_what_the_release_policy_says(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is made to differ by five ten-thousandths: more than is allowed by default, less than the project says."""
+    linear(bare_desk.folder / "model.onnx", shift=0.0)
+    measured = remeasure.parity_measures
+    monkeypatch.setattr(verb, "parity_measures", lambda *args, **more: off(measured(*args, **more)))
+    request = Package(model="model.onnx", name="off", example="x.npy", labels="left,right")
+    assert "parity_max_abs_diff is 0.0005 at batch" in bare_desk.refused(request).message
+    with (bare_desk.folder / "mlprod.toml").open("a") as settings:
+        settings.write('\n[[policy.release]]\nmeasure = "parity_max_abs_diff"\nat_most = 1e-3\nwhere = { batch = "*" }\n')
+    assert bare_desk.run(request, Bundle).name == "off"
+
+
+def off(measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
+    return tuple(msgspec.structs.replace(m, value=5e-4) if m.name == "parity_max_abs_diff" else m for m in measures)
