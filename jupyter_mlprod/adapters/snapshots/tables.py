@@ -1,13 +1,13 @@
 """Tables and arrays as blocks, in memory or out of a file in pieces, and the snapshot of what the blocks say.
 
-A .csv file is read twice, because what a column is can only be told when its last value has been seen. Memory stays that of a few blocks.
+A .csv file is read twice, because what a column is can only be told when its last value has been seen. Memory stays that of a few blocks:
+they are described by all cores while the next ones are read.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import islice
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,12 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.reference import Index, Part
 from jupyter_mlprod.core.snapshot import ColumnFacts, Kind, Snapshot
 
-WINDOW = 64
-"""Blocks of one column that are in work at the same time."""
+WAITING = 32
+"""Blocks that are in work or wait for it; the cores never wait for the reader, which never runs far ahead."""
+TOGETHER = 4
+"""Columns of a Parquet file that are read at the same time, so that what was decoded is still near when it is hashed."""
+PAGE_BYTES = 1 << 16
+"""Read of a Parquet column at once; without it pyarrow holds whole row groups, which may be the whole file."""
 CSV_BLOCK_BYTES = 8_000_000
 NULLS = [
     "", " ", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN",
@@ -78,25 +82,35 @@ def npy_file(file: Path) -> Array:
 
 def parquet_file(file: Path) -> Source:
     """A Parquet file; what pandas kept as the index of its rows is no column, as it is none when pandas reads the file."""
-    opened = pq.ParquetFile(file, pre_buffer=False)
+    opened = pq.ParquetFile(file, pre_buffer=False, buffer_size=PAGE_BYTES)
     index = (opened.schema_arrow.pandas_metadata or {}).get("index_columns", [])
     names = [name for name in opened.schema_arrow.names if name not in [entry for entry in index if isinstance(entry, str)]]
-    batches = opened.iter_batches(batch_size=BLOCK_ROWS, columns=names)
-    return _streamed(names, opened.metadata.num_rows, (pa.Table.from_batches([batch]) for batch in batches))
+    _refuse_twins(file, names)
+    groups = [names[at : at + TOGETHER] for at in range(0, len(names), TOGETHER)]
+    return _streamed(groups, opened.metadata.num_rows, [_batches(opened, group) for group in groups])
+
+
+def _batches(opened: Any, names: list[str]) -> Iterator[Any]:
+    for batch in opened.iter_batches(batch_size=BLOCK_ROWS, columns=names):
+        yield pa.Table.from_batches([batch])
 
 
 def csv_file(file: Path, progress: Progress) -> Source:
     """A CSV file: the first reading finds the types and the number of rows, the second is the source."""
     names = pc_csv.open_csv(file, read_options=_pieces()).schema.names
-    if len(set(names)) < len(names):
-        raise MlprodError(Code.BAD_DATA, f"{file}: two columns have the same name")
+    _refuse_twins(file, names)
     rows, found = 0, {name: [pa.int64(), pa.float64(), pa.bool_()] for name in names}
     for piece in _counted("read", _texts(file, names), file, progress):
         rows += len(piece)
         found = {name: [kind for kind in kinds if _holds(piece[name], kind)] for name, kinds in found.items()}
     kinds = {name: next(iter(left), pa.string()) for name, left in found.items()}
     tables = (pa.table({name: _cast(piece[name], kinds[name]) for name in names}) for piece in _texts(file, names))
-    return _streamed(names, rows, tables)
+    return _streamed([names], rows, [tables])
+
+
+def _refuse_twins(file: Path, names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        raise MlprodError(Code.BAD_DATA, f"{file}: two columns have the same name")
 
 
 def _pieces() -> Any:
@@ -141,14 +155,16 @@ def _cast(texts: Any, kind: Any) -> Any:
     return pc.if_else(texts.is_valid(), pc.is_in(texts, pa.array(TRUE)), pa.scalar(None, pa.bool_()))
 
 
-def _streamed(names: list[str], rows: int, tables: Iterable[Any]) -> Source:
-    """Tables of any lengths as blocks."""
+def _streamed(groups: list[list[str]], rows: int, streams: list[Iterator[Any]]) -> Source:
+    """Groups of columns, each as tables of any lengths, as blocks."""
+    names = [name for group in groups for name in group]
+    blocks = ((group, at, block) for group, stream in zip(groups, streams, strict=True) for at, block in _reblocked(stream))
     return Source(
         kind="table",
         rows=rows,
         width=len(names),
         columns=dict.fromkeys(names, ((), "")),
-        tasks=((name, at, block[name]) for at, block in _reblocked(tables) for name in names),
+        tasks=((name, at, block[name]) for group, at, block in blocks for name in group),
         count=-(-rows // BLOCK_ROWS) * len(names),
     )
 
@@ -179,16 +195,32 @@ def snapshot_of(source: Source, progress: Progress) -> Snapshot:
         raise MlprodError(Code.BAD_DATA, "the data has no column")
     picked = reference.sampled_rows(source.rows, width=source.width)
     parts: dict[str, list[Part]] = {name: [] for name in source.columns}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in progress("snapshot", range(-(-source.count // WINDOW))):
-            window = list(islice(source.tasks, WINDOW))
-            for (name, _, _), part in zip(window, pool.map(partial(_part, picked=picked), window), strict=True):
-                parts[name].append(part)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for name, part in _described(source, picked, pool, progress):
+            parts[name].append(part)
+        if any(sum(part.rows for part in found) != source.rows for found in parts.values()):
+            raise MlprodError(
+                Code.BAD_DATA, f"the data no longer have the {source.rows:,} rows that they began with", hint="repeat it when nobody writes"
+            )
         columns = pool.map(lambda item: _facts(item[0], parts[item[0]], item[1]), source.columns.items())
         return Snapshot(kind=source.kind, rows=source.rows, sampled=len(picked), columns=tuple(columns))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _part(task: Task, *, picked: Index) -> Part:
+def _described(source: Source, picked: Index, pool: Executor, progress: Progress) -> Iterator[tuple[str, Part]]:
+    """The blocks' columns and what they say, in their order."""
+    waiting: deque[tuple[str, Future[Part]]] = deque()
+    for _, task in zip(progress("snapshot", range(source.count)), source.tasks, strict=False):
+        waiting.append((task[0], pool.submit(_part, task, picked)))
+        if len(waiting) == WAITING:
+            name, part = waiting.popleft()
+            yield name, part.result()
+    yield from ((name, part.result()) for name, part in waiting)
+
+
+def _part(task: Task, picked: Index) -> Part:
     name, start, block = task
     first, last = np.searchsorted(picked, [start, start + len(block)])
     return part_of(name, block, picked[first:last] - start)
