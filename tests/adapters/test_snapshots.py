@@ -281,6 +281,17 @@ def test_many_categories_are_counted_as_pandas_counts_them() -> None:
     assert (found.shortest, found.longest) == (0, 120)
 
 
+@QUICK
+@given(values=st.lists(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))), min_size=1, max_size=9))
+def test_the_shortest_and_longest_string_are_measured_in_characters(values: list[str | None]) -> None:
+    lengths = [len(value) for value in values if value is not None]
+    for column_of in (values, ["outside", *values, "outside"]):  # a slice does not start where its buffer does
+        held = pa.array(column_of, pa.string()).slice(0 if column_of is values else 1, len(values))
+        found = column(held).categories
+        assert (found is None) == (not lengths)
+        assert found is None or (found.shortest, found.longest) == (min(lengths), max(lengths))
+
+
 def test_few_values_are_counted_one_by_one() -> None:
     (numbers,) = column(np.array([3, 1, 1, 7, 3, 1])).channels
     assert (numbers.edges, numbers.counts) == ((1.0, 3.0, 7.0), (0, 3, 2, 1))
@@ -437,7 +448,7 @@ def test_a_snapshot_that_is_cancelled_ends_at_once_and_leaves_no_thread() -> Non
     assert threading.active_count() == before
 
 
-def test_columns_of_a_file_that_are_read_in_groups_are_those_of_the_table(tmp_path: Path) -> None:
+def test_columns_of_a_file_that_are_read_one_by_one_are_those_of_the_table(tmp_path: Path) -> None:
     """A name with a dot is also the path of a field in a nested column."""
     nested = {"a": pa.array([{"b": 1, "c": 2}, {"b": 3, "c": None}]), **{f"x{i}": [i, 1.5] for i in range(9)}, "a.b": [5, 6]}
     table = pa.table(nested)

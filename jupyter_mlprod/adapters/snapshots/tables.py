@@ -29,8 +29,6 @@ from jupyter_mlprod.core.snapshot import ColumnFacts, Kind, Snapshot
 
 WAITING = 32
 """Blocks that are in work or wait for it; the cores never wait for the reader, which never runs far ahead."""
-TOGETHER = 4
-"""Columns of a Parquet file that are read at the same time, so that what was decoded is still near when it is hashed."""
 PAGE_BYTES = 1 << 16
 """Read of a Parquet column at once; without it pyarrow holds whole row groups, which may be the whole file."""
 CSV_BLOCK_BYTES = 8_000_000
@@ -86,12 +84,12 @@ def parquet_file(file: Path) -> Source:
     index = (opened.schema_arrow.pandas_metadata or {}).get("index_columns", [])
     names = [name for name in opened.schema_arrow.names if name not in [entry for entry in index if isinstance(entry, str)]]
     _refuse_twins(file, names)
-    groups = [names[at : at + TOGETHER] for at in range(0, len(names), TOGETHER)]
-    return _streamed(groups, opened.metadata.num_rows, [_batches(opened, group) for group in groups])
+    return _streamed([[name] for name in names], opened.metadata.num_rows, [_column_of(opened, name) for name in names])
 
 
-def _batches(opened: Any, names: list[str]) -> Iterator[Any]:
-    for batch in opened.iter_batches(batch_size=BLOCK_ROWS, columns=names):
+def _column_of(opened: Any, name: str) -> Iterator[Any]:
+    """One column alone, which is still near when it is hashed, and without threads of pyarrow, which would take the hashing ones' cores."""
+    for batch in opened.iter_batches(batch_size=BLOCK_ROWS, columns=[name], use_threads=False):
         yield pa.Table.from_batches([batch])
 
 
