@@ -27,8 +27,12 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.reference import Index, Part
 from jupyter_mlprod.core.snapshot import ColumnFacts, Kind, Snapshot
 
-WAITING = 32
-"""Blocks that are in work or wait for it; the cores never wait for the reader, which never runs far ahead."""
+BLOCKS = 4
+"""In one task: each costs a change of threads, which takes as long as the hash of a small block."""
+WAITING = 16
+"""Tasks that are in work or wait for it; the cores never wait for the reader, which never runs far ahead."""
+TASK_ROWS = BLOCKS * BLOCK_ROWS
+"""Of a file that is read in pieces."""
 PAGE_BYTES = 1 << 16
 """Read of a Parquet column at once; without it pyarrow holds whole row groups, which may be the whole file."""
 CSV_BLOCK_BYTES = 8_000_000
@@ -40,11 +44,11 @@ NULLS = [
 TRUE, FALSE = ["True", "TRUE", "true"], ["False", "FALSE", "false"]
 
 Task = tuple[str, int, Column]
-"""Column, first row, block."""
+"""Column, first row, rows of a few blocks."""
 
 
 class Source(msgspec.Struct, kw_only=True):
-    """Rows to be described: ``columns`` name each with shape and type of a tensor's row; ``tasks`` yields the blocks, once."""
+    """Rows to be described: ``columns`` name each with shape and type of a tensor's row; ``tasks`` yields the rows, once."""
 
     kind: Kind
     rows: int
@@ -57,7 +61,7 @@ class Source(msgspec.Struct, kw_only=True):
 def source_of(table: bool, columns: Mapping[str, Column]) -> Source:
     """Columns in memory."""
     rows = len(next(iter(columns.values()), ()))
-    steps = {name: rows_of_block(column) for name, column in columns.items()}
+    steps = {name: BLOCKS * rows_of_block(column) for name, column in columns.items()}
     return Source(
         kind="table" if table else "text" if _is_text(next(iter(columns.values()))) else "array",
         rows=rows,
@@ -89,7 +93,7 @@ def parquet_file(file: Path) -> Source:
 
 def _column_of(opened: Any, name: str) -> Iterator[Any]:
     """One column alone, which is still near when it is hashed, and without threads of pyarrow, which would take the hashing ones' cores."""
-    for batch in opened.iter_batches(batch_size=BLOCK_ROWS, columns=[name], use_threads=False):
+    for batch in opened.iter_batches(batch_size=TASK_ROWS, columns=[name], use_threads=False):
         yield pa.Table.from_batches([batch])
 
 
@@ -154,30 +158,31 @@ def _cast(texts: Any, kind: Any) -> Any:
 
 
 def _streamed(groups: list[list[str]], rows: int, streams: list[Iterator[Any]]) -> Source:
-    """Groups of columns, each as tables of any lengths, as blocks."""
+    """Groups of columns, each as tables of any lengths."""
     names = [name for group in groups for name in group]
-    blocks = ((group, at, block) for group, stream in zip(groups, streams, strict=True) for at, block in _reblocked(stream))
+    pieces = ((group, at, piece) for group, stream in zip(groups, streams, strict=True) for at, piece in _regular(stream))
     return Source(
         kind="table",
         rows=rows,
         width=len(names),
         columns=dict.fromkeys(names, ((), "")),
-        tasks=((name, at, block[name]) for group, at, block in blocks for name in group),
-        count=-(-rows // BLOCK_ROWS) * len(names),
+        tasks=((name, at, piece[name]) for group, at, piece in pieces for name in group),
+        count=-(-rows // TASK_ROWS) * len(names),
     )
 
 
-def _reblocked(tables: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+def _regular(tables: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """The same rows in pieces of `TASK_ROWS`, and the place of each."""
     held: list[Any] = []
     start = have = 0
     for table in tables:
         held.append(table)
         have += len(table)
-        while have >= BLOCK_ROWS:
+        while have >= TASK_ROWS:
             whole = pa.concat_tables(held)
-            yield start, whole.slice(0, BLOCK_ROWS)
-            start, have = start + BLOCK_ROWS, have - BLOCK_ROWS
-            held = [whole.slice(BLOCK_ROWS)]
+            yield start, whole.slice(0, TASK_ROWS)
+            start, have = start + TASK_ROWS, have - TASK_ROWS
+            held = [whole.slice(TASK_ROWS)]
     if have:
         yield start, pa.concat_tables(held)
 
@@ -195,9 +200,9 @@ def snapshot_of(source: Source, progress: Progress) -> Snapshot:
     parts: dict[str, list[Part]] = {name: [] for name in source.columns}
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        for name, part in _described(source, picked, pool, progress):
-            parts[name].append(part)
-        if any(sum(part.rows for part in found) != source.rows for found in parts.values()):
+        for name, found in _described(source, picked, pool, progress):
+            parts[name] += found
+        if any(sum(part.rows for part in column) != source.rows for column in parts.values()):
             raise MlprodError(
                 Code.BAD_DATA, f"the data no longer have the {source.rows:,} rows that they began with", hint="repeat it when nobody writes"
             )
@@ -207,21 +212,25 @@ def snapshot_of(source: Source, progress: Progress) -> Snapshot:
         pool.shutdown(cancel_futures=True)
 
 
-def _described(source: Source, picked: Index, pool: Executor, progress: Progress) -> Iterator[tuple[str, Part]]:
-    """The blocks' columns and what they say, in their order."""
-    waiting: deque[tuple[str, Future[Part]]] = deque()
+def _described(source: Source, picked: Index, pool: Executor, progress: Progress) -> Iterator[tuple[str, list[Part]]]:
+    """What each task's blocks say of its column, in their order."""
+    waiting: deque[tuple[str, Future[list[Part]]]] = deque()
     for _, task in zip(progress("snapshot", range(source.count)), source.tasks, strict=False):
-        waiting.append((task[0], pool.submit(_part, task, picked)))
+        waiting.append((task[0], pool.submit(_parts, task, picked)))
         if len(waiting) == WAITING:
-            name, part = waiting.popleft()
-            yield name, part.result()
-    yield from ((name, part.result()) for name, part in waiting)
+            name, parts = waiting.popleft()
+            yield name, parts.result()
+    yield from ((name, parts.result()) for name, parts in waiting)
 
 
-def _part(task: Task, picked: Index) -> Part:
-    name, start, block = task
-    first, last = np.searchsorted(picked, [start, start + len(block)])
-    return part_of(name, block, picked[first:last] - start)
+def _parts(task: Task, picked: Index) -> list[Part]:
+    name, start, rows = task
+    step, parts = rows_of_block(rows), []
+    for at in range(0, len(rows), step):
+        block = slice_of(rows, at, step)
+        first, last = np.searchsorted(picked, [start + at, start + at + len(block)])
+        parts.append(part_of(name, block, picked[first:last] - start - at))
+    return parts
 
 
 def _facts(name: str, parts: list[Part], tensor: tuple[tuple[int, ...], str]) -> ColumnFacts:
