@@ -29,7 +29,7 @@ from jupyter_mlprod.core.snapshot import ColumnFacts, Kind, Snapshot
 
 BLOCKS = 4
 """In one task: each costs a change of threads, which takes as long as the hash of a small block."""
-WAITING = 16
+WAITING = 8
 """Tasks that are in work or wait for it; the cores never wait for the reader, which never runs far ahead."""
 TASK_ROWS = BLOCKS * BLOCK_ROWS
 """Of a file that is read in pieces."""
