@@ -51,11 +51,14 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One speed claim: the median of each own side is at most ``bar_s`` on ``clock``, over ``counted`` runs."""
+    """One claim: no own side has a fault, and the median of each is at most ``bar_s`` on ``clock``, over ``counted`` runs.
+
+    Where ``bar_s`` is absent, nothing was promised of the time; it is told beside the peer's and decides nothing.
+    """
 
     name: str
     what: str
-    bar_s: float
+    bar_s: float | None
     clock: Clock
     counted: int
     packages: tuple[str, ...]
@@ -80,7 +83,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     entry: str
     what: str
     clock: Clock
-    bar_s: float
+    bar_s: float | None
     holds: bool
     measured: tuple[Row, ...]
     peer: Row
@@ -152,7 +155,7 @@ def judged(entry: Entry, series: Sequence[Series], *, machine: Mapping[str, str]
         what=entry.what,
         clock=entry.clock,
         bar_s=entry.bar_s,
-        holds=not faults and all(row.median_s <= entry.bar_s for row in measured),
+        holds=not faults and (entry.bar_s is None or all(row.median_s <= entry.bar_s for row in measured)),
         measured=measured,
         peer=peer,
         faults=faults,
@@ -192,8 +195,8 @@ def as_text(result: Result) -> str:
     return "\n".join(lines)
 
 
-def bar(bar_s: float, clock: Clock) -> str:
-    return f"median at most {seconds(bar_s)} {clock}"
+def bar(bar_s: float | None, clock: Clock) -> str:
+    return "no fault, at any speed" if bar_s is None else f"median at most {seconds(bar_s)} {clock}"
 
 
 def seconds(value: float) -> str:

@@ -1,7 +1,7 @@
 """Networks of the size that people train: captured, packaged and proven at batches 1, 3 and 8, beside the bare export.
 
-One entry a network, since a ratio over both would be that of the slower. The largest difference that was found stands in the name of the
-measured side.
+What was promised is the proof and not a time, so that only a batch without a proof misses. One entry a network, since a ratio over both
+would be that of the slower. The largest difference that was found stands in the name of the measured side.
 """
 
 import os
@@ -30,8 +30,8 @@ def measure(network: str, counted: int) -> tuple[Series, ...]:
 EXPORT_RESIDUAL = Entry(
     name="export-residual",
     what="capture, package and prove at batches 1, 3 and 8 a residual network of ResNet-18's size, beside torch.onnx.export",
-    bar_s=20.0,
-    clock="cpu",
+    bar_s=None,
+    clock="wall",
     counted=3,
     packages=("torch", "onnxscript", "onnxruntime"),
     measure=lambda counted: measure("residual", counted),
@@ -39,8 +39,8 @@ EXPORT_RESIDUAL = Entry(
 EXPORT_ENCODER = Entry(
     name="export-encoder",
     what="capture, package and prove at batches 1, 3 and 8 and two lengths a transformer encoder of 6 layers, beside torch.onnx.export",
-    bar_s=20.0,
-    clock="cpu",
+    bar_s=None,
+    clock="wall",
     counted=3,
     packages=("torch", "onnxscript", "onnxruntime"),
     measure=lambda counted: measure("encoder", counted),

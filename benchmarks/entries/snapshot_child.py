@@ -21,15 +21,15 @@ ROWS = 1_000_000
 def main(told: Path, counted: int) -> None:
     """Measure, and leave the series in ``told``."""
     rng = np.random.default_rng(7)
-    floats = {f"f{i}": rng.normal(size=ROWS) for i in range(12)}
-    ints = {f"i{i}": rng.integers(0, 1000, ROWS) for i in range(4)}
-    strings = {f"s{i}": rng.choice(["red", "green", "blue", "violet"], ROWS) for i in range(4)}
+    floats = {f"f{i}": rng.normal(size=ROWS) for i in range(72)}
+    ints = {f"i{i}": rng.integers(0, 1000, ROWS) for i in range(24)}
+    strings = {f"s{i}": pd.array(rng.choice(["red", "green", "blue", "violet"], ROWS), dtype="str") for i in range(24)}
     table = pd.DataFrame({**floats, **ints, **strings})
     table.to_parquet(told.with_name("table.parquet"))
     array = rng.normal(size=(ROWS, 128))
     snapshots = Snapshots(DataFiles().read, no_progress)
     sides = (
-        Side(name="frame of a million rows", take=lambda: timed(lambda: snapshots.of_live(table))),
+        Side(name="frame of 1.1 GB", take=lambda: timed(lambda: snapshots.of_live(table))),
         Side(name="the same as .parquet", take=lambda: timed(lambda: snapshots.of_file(str(told.with_name("table.parquet"))))),
         Side(name="array of 1 GB", take=lambda: timed(lambda: snapshots.of_live(array))),
         Side(

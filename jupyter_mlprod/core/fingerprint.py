@@ -60,8 +60,7 @@ def numbers(values: Array, gone: NDArray[np.bool_] | None = None) -> tuple[Float
     -------
     floats : (n,) every null is the same NaN, and there is no negative zero
     """
-    floats = values.astype(np.float64)
-    floats += 0.0  # -0.0 + 0.0 is 0.0
+    floats = np.add(values, 0.0, dtype=np.float64)  # -0.0 + 0.0 is 0.0
     null = np.isnan(floats) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
     if gone is not None:
         null |= gone
@@ -72,13 +71,17 @@ def numbers(values: Array, gone: NDArray[np.bool_] | None = None) -> tuple[Float
 
 def _beside(values: Array, floats: Floats) -> tuple[Array, ...]:
     """Positions and values of the integers that float64 does not hold; nothing, for nearly all data."""
-    if values.dtype.kind == "f" or values.dtype.itemsize < 8 or np.nanmax(np.abs(floats), initial=0.0) < EXACT:
+    if values.dtype.kind == "f" or values.dtype.itemsize < 8 or _within(values, EXACT):
         return ()
     limit = float(2 ** (63 if values.dtype.kind == "i" else 64))
     fits = np.abs(floats) < limit
     back = np.where(fits, floats, 0.0).astype(values.dtype)
     odd = ~np.isnan(floats) & (~fits | (back != values))
     return (np.flatnonzero(odd).astype("<u4"), values[odd].astype(values.dtype.newbyteorder("<"))) if odd.any() else ()
+
+
+def _within(values: Array, limit: int) -> bool:
+    return bool(-limit < values.min(initial=0) and values.max(initial=0) < limit)
 
 
 def strings(lengths: NDArray[np.int32], body: Any) -> bytes:

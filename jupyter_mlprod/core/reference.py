@@ -6,7 +6,7 @@ sample of rows that depends on their number alone: one of each stretch of equal 
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    sample : (channels, n) float64 of numbers, or a tuple of strings
+    sample : (channels, n) float64 of numbers, or how many sampled rows hold each string
     whole : whether every number is a whole one
     """
 
@@ -100,53 +100,53 @@ def moment_part(kind: str, block: bytes, seconds: NDArray[np.float64], picked: I
 
 def tensor_part(values: Array, picked: Index) -> Part:
     """A block of a tensor; a large row gives every so-manieth of its values to the sample."""
-    chosen = _by_channel(np.asarray(values[picked], dtype=np.float64))
+    chosen = _by_channel(values[picked])
     step = -(-values[:1].size // (SAMPLED_VALUES // FEWEST_ROWS)) | 1  # odd, so that it is no multiple of most widths
-    sample = np.moveaxis(chosen, 1, 0).reshape(chosen.shape[1], -1)[:, ::step]
+    sample = np.moveaxis(chosen, 1, 0).reshape(chosen.shape[1], -1)[:, ::step].astype(np.float64)  # a copy: a view would keep all
     view = _by_channel(np.asarray(values, dtype=np.float64))
     return _measured("tensor", fingerprint.tensor(values), view, sample=sample, rows=len(values))
 
 
-def _by_channel(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _by_channel(values: Any) -> Any:
     """(outer, channels, inner): features of a matrix, colors of images, else one channel for all."""
     shape = values.shape
     if len(shape) == 2 and shape[1] <= MOST_CHANNELS:
         return values.reshape(shape[0], shape[1], 1)
     if len(shape) == 4 and shape[1] <= COLORS:
-        return values.reshape(shape[0], shape[1], -1)
+        return values.reshape(shape[0], shape[1], shape[2] * shape[3])  # -1 is refused where no row is sampled
     if len(shape) == 4 and shape[3] <= COLORS:
         return values.reshape(-1, shape[3], 1)
     return values.reshape(1, 1, -1)
 
 
 def _measured(kind: str, block: bytes, view: NDArray[np.float64], *, sample: Any, rows: int, whole: bool = False) -> Part:
-    """The moments of (outer, channels, inner) numbers."""
+    """The moments of (outer, channels, inner) numbers; a mask is made only where there is something to mask."""
+    outer, channels, inner = view.shape
+    counted, nulls, infinite = np.full(channels, outer * inner), 0, np.zeros(channels, dtype=np.int64)
+    shown, finite = view, None
     with np.errstate(over="ignore", invalid="ignore"):
-        plain = bool(np.isfinite(view.sum()))
-        where: Any = True if plain else np.isfinite(view)
-        counted = np.full(view.shape[1], view.shape[0] * view.shape[2]) if plain else where.sum(axis=(0, 2))
-        mean = view.sum(axis=(0, 2), where=where) / np.maximum(counted, 1)
-        gap = view - mean[None, :, None]
-        squares = np.einsum("oci,oci->c", gap, gap) if plain else np.square(gap).sum(axis=(0, 2), where=where)
+        total = view.sum(axis=(0, 2))
+        if not np.isfinite(total).all():
+            finite = np.isfinite(view)
+            counted, nulls = finite.sum(axis=(0, 2)), int(np.count_nonzero(np.isnan(view)))
+            infinite = infinite if nulls + counted.sum() == view.size else np.isinf(view).sum(axis=(0, 2))
+            total = np.where(finite, view, 0.0).sum(axis=(0, 2))
+            shown = np.where(finite, view, np.nan)
+        mean = total / np.maximum(counted, 1)
+        gap = shown - mean[None, :, None]
+        gap = gap if finite is None else np.where(finite, gap, 0.0)
+        squares = np.einsum("oci,oci->c", gap, gap)
+        low = np.fmin.reduce(shown, axis=(0, 2), initial=math.inf)  # passes NaN over, and along an axis is faster than minimum
+        high = np.fmax.reduce(shown, axis=(0, 2), initial=-math.inf)
     return Part(
-        kind=kind,
-        hash=block,
-        rows=rows,
-        nulls=0 if plain else int(np.isnan(view).sum()),
-        sample=sample,
-        whole=whole,
-        infinite=0 if plain else np.isinf(view).sum(axis=(0, 2)),
-        counted=counted,
-        low=view.min(axis=(0, 2), where=where, initial=math.inf),
-        high=view.max(axis=(0, 2), where=where, initial=-math.inf),
-        mean=mean,
-        squares=squares,
-    )
+        kind=kind, hash=block, rows=rows, nulls=nulls, sample=sample, whole=whole, infinite=infinite,
+        counted=counted, low=low, high=high, mean=mean, squares=squares,
+    )  # fmt: skip
 
 
-def string_part(kind: str, block: bytes, *, rows: int, nulls: int, sample: Sequence[str], lengths: tuple[int, int] = (0, 0)) -> Part:
-    """A block of strings, truth values or objects; ``sample`` holds those of the sampled rows that are not null."""
-    return Part(kind=kind, hash=block, rows=rows, nulls=nulls, sample=tuple(sample), shortest=lengths[0], longest=lengths[1])
+def string_part(kind: str, block: bytes, *, rows: int, nulls: int, sample: Mapping[str, int], lengths: tuple[int, int] = (0, 0)) -> Part:
+    """A block of strings, truth values or objects; ``sample`` counts those of the sampled rows that are not null."""
+    return Part(kind=kind, hash=block, rows=rows, nulls=nulls, sample=sample, shortest=lengths[0], longest=lengths[1])
 
 
 def facts(name: str, parts: Sequence[Part], *, shape: tuple[int, ...] = (), dtype: str = "") -> ColumnFacts:
@@ -175,16 +175,15 @@ def _kind(kind: str, *, whole: bool) -> ColumnKind:
 
 
 def _channels(parts: Sequence[Part]) -> tuple[Numbers, ...]:
-    counted, mean, squares = parts[0].counted, parts[0].mean, parts[0].squares
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part in parts[1:]:  # Chan, Golub and LeVeque 1979: moments of two sets joined
-            both = counted + part.counted
-            gap = part.mean - mean
-            squares = squares + part.squares + gap**2 * counted * part.counted / np.maximum(both, 1)
-            mean = mean + gap * part.counted / np.maximum(both, 1)
-            counted = both
-        deviation = np.sqrt(squares / np.maximum(counted, 1))
     low, high = np.min([part.low for part in parts], axis=0), np.max([part.high for part in parts], axis=0)
+    counts, means = np.array([part.counted for part in parts]), np.array([part.mean for part in parts])
+    counted = counts.sum(axis=0)
+    shares = counts / np.maximum(counted, 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # the moments of the blocks joined: within them, and between them
+        mean = means[0] + ((means - means[0]) * shares).sum(axis=0)
+        apart = np.where(counts > 0, means - mean, 0.0)
+        squares = np.sum([part.squares for part in parts], axis=0) + (np.square(apart) * counts).sum(axis=0)
+        deviation = np.where(low == high, 0.0, np.sqrt(squares / np.maximum(counted, 1)))
     infinite = sum((part.infinite for part in parts), np.zeros(mean.shape, dtype=np.int64))
     samples = np.concatenate([part.sample for part in parts], axis=1)
     return tuple(
@@ -229,7 +228,9 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _categories(parts: Sequence[Part]) -> Categories:
-    seen = Counter(value for part in parts for value in part.sample)
+    seen: Counter[str] = Counter()
+    for part in parts:
+        seen.update(part.sample)
     frequent = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:NAMED]
     counts = {value: n for value, n in frequent if len(value) <= LONGEST and (n >= HELD_BY or parts[0].kind == "bool")}
     full = [part for part in parts if part.rows > part.nulls]

@@ -5,6 +5,7 @@ import decimal
 import io
 import math
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -231,6 +232,66 @@ def test_the_profile_is_that_of_numpy() -> None:
     np.testing.assert_array_equal(numbers.counts[1:-1], inner)
 
 
+ROWS = 2 * BLOCK_ROWS + 77
+RNG = np.random.default_rng(5)
+SHAPES_OF_DATA: dict[str, Any] = {
+    "skewed": RNG.lognormal(0, 4, ROWS),
+    "constant": np.full(ROWS, 0.1),
+    "far from zero": 1e6 + RNG.normal(size=ROWS),
+    "mostly NaN": np.where(RNG.random(ROWS) < 0.97, np.nan, RNG.normal(size=ROWS)),
+    "NaN for a block": np.where(np.arange(ROWS) < BLOCK_ROWS + 5, np.nan, RNG.normal(size=ROWS)),
+    "infinite": np.where(RNG.random(ROWS) < 0.1, np.inf, np.where(RNG.random(ROWS) < 0.1, -np.inf, RNG.normal(size=ROWS))),
+    "whole": RNG.integers(-1000, 1000, ROWS),
+    "small": RNG.integers(-100, 100, ROWS).astype(np.int8),
+    "beyond 2**53": RNG.integers(2**60, 2**61, ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", SHAPES_OF_DATA)
+def test_moments_extremes_and_quantiles_are_those_of_numpy_over_several_blocks(kind: str) -> None:
+    values = SHAPES_OF_DATA[kind]
+    facts = column(values)
+    floats = values.astype(np.float64)
+    finite = floats[np.isfinite(floats)]
+    (numbers,) = facts.channels
+    assert (facts.nulls, numbers.infinite) == (np.isnan(floats).sum(), np.isinf(floats).sum())
+    assert (numbers.low, numbers.high) == (finite.min(), finite.max())
+    assert numbers.mean == pytest.approx(finite.mean(), rel=1e-8, abs=1e-12)
+    assert numbers.std == pytest.approx(finite.std(), rel=1e-8, abs=1e-12)
+    assert numbers.quantiles == tuple(np.quantile(finite, PROBABILITIES, method="inverted_cdf"))
+    assert sum(numbers.counts) == len(finite)
+    (as_matrix,) = column(values[:, None]).channels
+    assert as_matrix == numbers
+
+
+def test_a_constant_column_deviates_by_nothing() -> None:
+    assert [one.std for one in column(np.full((ROWS, 2), 0.1)).channels] == [0.0, 0.0]
+
+
+def test_many_categories_are_counted_as_pandas_counts_them() -> None:
+    values = pd.Series(RNG.choice([f"c{i}" for i in range(300)] + ["ü" * 120, ""], ROWS)).where(pd.Series(RNG.random(ROWS)) < 0.8)
+    facts = column(values)
+    found = facts.categories
+    assert found is not None
+    counted = values.value_counts()
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], str(item[0])))[:50]
+    assert found.counts == {name: n for name, n in ranked if len(str(name)) <= 100}
+    assert (facts.nulls, found.distinct) == (values.isna().sum(), 302)
+    assert found.others == counted.sum() - sum(found.counts.values())
+    assert (found.shortest, found.longest) == (0, 120)
+
+
+@QUICK
+@given(values=st.lists(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))), min_size=1, max_size=9))
+def test_the_shortest_and_longest_string_are_measured_in_characters(values: list[str | None]) -> None:
+    lengths = [len(value) for value in values if value is not None]
+    for column_of in (values, ["outside", *values, "outside"]):  # a slice does not start where its buffer does
+        held = pa.array(column_of, pa.string()).slice(0 if column_of is values else 1, len(values))
+        found = column(held).categories
+        assert (found is None) == (not lengths)
+        assert found is None or (found.shortest, found.longest) == (min(lengths), max(lengths))
+
+
 def test_few_values_are_counted_one_by_one() -> None:
     (numbers,) = column(np.array([3, 1, 1, 7, 3, 1])).channels
     assert (numbers.edges, numbers.counts) == ((1.0, 3.0, 7.0), (0, 3, 2, 1))
@@ -326,6 +387,7 @@ class Odd:
         (pd.DataFrame({"a": [Odd()]}), "column 'a' holds a Odd"),
         ([[1], [1, 2]], "rows of equal length"),
         ({}, "no column"),
+        (np.zeros((4, 0)), "shape (4, 0)"),
     ],
 )
 def test_what_cannot_be_described_is_refused_in_one_line(value: Any, words: str) -> None:
@@ -355,6 +417,7 @@ def _zip_of_text(path: Path) -> None:
         ("t.parquet", _cut(lambda path: frame_of(100).to_parquet(path))),
         ("t.parquet", lambda path: path.write_bytes(b"")),
         ("t.npy", _cut(lambda path: np.save(path, np.zeros(1000)))),
+        ("t.parquet", lambda path: pq.write_table(pa.Table.from_arrays([pa.array([1])] * 2, names=["a", "a"]), path)),
         ("o.npy", lambda path: np.save(path, np.array([{}], dtype=object), allow_pickle=True)),
         ("t.npz", _zip_of_text),
         ("t.csv", lambda path: path.write_text("a,b\n1,2\n3\n")),
@@ -385,7 +448,45 @@ def test_a_snapshot_that_is_cancelled_ends_at_once_and_leaves_no_thread() -> Non
     assert threading.active_count() == before
 
 
-def test_a_file_larger_than_a_block_is_read_in_pieces(tmp_path: Path) -> None:
+def test_columns_of_a_file_that_are_read_one_by_one_are_those_of_the_table(tmp_path: Path) -> None:
+    """A name with a dot is also the path of a field in a nested column."""
+    nested = {"a": pa.array([{"b": 1, "c": 2}, {"b": 3, "c": None}]), **{f"x{i}": [i, 1.5] for i in range(9)}, "a.b": [5, 6]}
+    table = pa.table(nested)
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = SNAPSHOTS.of_file(str(tmp_path / "t.parquet"))
+    assert read == SNAPSHOTS.of_live(table)
+    assert [one.name for one in read.columns] == list(nested)
+
+
+def test_a_file_that_loses_rows_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n2\n3\n")
+
+    def progress(what: str, items: Any) -> Any:
+        if what == "snapshot":
+            path.write_text("a\n1\n2\n")
+        yield from items
+
+    with pytest.raises(MlprodError, match="no longer have the 3 rows") as refusal:
+        Snapshots(DataFiles().read, progress).of_file(str(path))
+    assert refusal.value.code is Code.BAD_DATA
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((1_000_000, 16)), np.zeros((1500, 3, 80, 80), dtype=np.uint8)], ids=["128 MB of rows", "29 MB of pictures"]
+)
+def test_an_array_is_described_where_it_is(array: Any) -> None:
+    tracemalloc.start()
+    try:
+        SNAPSHOTS.of_live(array)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64_000_000
+
+
+@pytest.mark.parametrize("row_groups", [1, 160])
+def test_a_file_larger_than_a_block_is_read_in_pieces(row_groups: int, tmp_path: Path) -> None:
     """The parts of a Parquet file that are held at once are a block of rows, not the file."""
     seen: list[int] = []
 
@@ -396,7 +497,7 @@ def test_a_file_larger_than_a_block_is_read_in_pieces(tmp_path: Path) -> None:
 
     rows = 160 * BLOCK_ROWS
     table = pa.table({"a": np.arange(rows) / 7, "b": np.arange(rows)})
-    pq.write_table(table, tmp_path / "t.parquet", row_group_size=BLOCK_ROWS, use_dictionary=False)
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=rows // row_groups, use_dictionary=False)
     del table
     before = pa.total_allocated_bytes()
     assert Snapshots(DataFiles().read, progress).of_file(str(tmp_path / "t.parquet")).rows == rows

@@ -19,6 +19,7 @@ from benchmarks.harness import (
     Series,
     Side,
     as_text,
+    bar,
     command,
     command_side,
     interleaved,
@@ -35,7 +36,7 @@ def series(name: str, wall: Sequence[float], *, peer: bool = False, cpu: float =
     return Series(name=name, peer=peer, samples=tuple(Sample(wall_s=value, cpu_s=cpu, faults=faults) for value in wall))
 
 
-def entry(*found: Series, name: str = "fake", bar_s: float = 1.0, counted: int = 3) -> Entry:
+def entry(*found: Series, name: str = "fake", bar_s: float | None = 1.0, counted: int = 3) -> Entry:
     return Entry(
         name=name, what="nothing", bar_s=bar_s, clock="wall", counted=counted, packages=("msgspec",), measure=lambda _counted: found
     )
@@ -101,6 +102,18 @@ def test_a_fault_misses_the_bar_at_any_speed_unless_it_is_the_peers() -> None:
     assert "fault: own: torch is imported" in as_text(result)
 
 
+def test_without_a_bar_on_time_a_fault_alone_misses() -> None:
+    peer = series("other", [1.0], peer=True)
+    slow = entry(series("own", [500.0]), peer, bar_s=None)
+    assert judged(slow, slow.measure(1), machine={}).holds
+    assert "no fault, at any speed: holds" in as_text(judged(slow, slow.measure(1), machine=this_machine()))
+    assert judged(slow, slow.measure(1), machine={}).measured[0].peer_over_own == pytest.approx(1 / 500)
+    faulty = (series("own", [0.1], faults=("not proven at batch 3",)), peer)
+    assert not judged(slow, faulty, machine={}).holds
+    with pytest.raises(ValueError):  # noqa: PT011  statistics raises a subclass with its own text
+        judged(slow, (series("own", []), peer), machine={})
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -150,7 +163,8 @@ def test_list_names_every_entry_with_its_bar_in_a_line_of_its_own(capsys: pytest
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [one.name for one in ENTRIES]
-    assert all(f"median at most {seconds(one.bar_s)} {one.clock}" in line for one, line in zip(ENTRIES, lines, strict=True))
+    assert all(bar(one.bar_s, one.clock) in line for one, line in zip(ENTRIES, lines, strict=True))
+    assert any(f"median at most {seconds(one.bar_s)} {one.clock}" in listing([one]) for one in ENTRIES if one.bar_s is not None)
     assert len({one.name for one in ENTRIES}) == len(ENTRIES)
     assert listing(ENTRIES).splitlines() == lines
 
@@ -158,7 +172,8 @@ def test_list_names_every_entry_with_its_bar_in_a_line_of_its_own(capsys: pytest
 def test_the_readme_has_every_entry_with_its_bar() -> None:
     rows = {line.split("|")[1].strip(): line for line in README.read_text("utf-8").splitlines() if line.startswith("| `")}
     assert set(rows) == {f"`{one.name}`" for one in ENTRIES}
-    assert all(f"{seconds(one.bar_s)} {one.clock}" in rows[f"`{one.name}`"] for one in ENTRIES)
+    assert all(f"{seconds(one.bar_s)} {one.clock}" in rows[f"`{one.name}`"] for one in ENTRIES if one.bar_s is not None)
+    assert all("no bar on time" in rows[f"`{one.name}`"] for one in ENTRIES if one.bar_s is None)
 
 
 def test_a_command_gives_its_output_and_is_charged_for_its_children() -> None:

@@ -95,7 +95,7 @@ def _of_array(name: str, array: Any) -> Column:
             Code.BAD_DATA, f"{_called(name)} is one value and no rows", hint="give an array, a table, or a mapping of columns"
         )
     kind = array.dtype.kind
-    if kind in TENSOR_KINDS and array.dtype.itemsize <= 8:
+    if kind in TENSOR_KINDS and array.dtype.itemsize <= 8 and 0 not in array.shape[1:]:
         return pa.array(array) if kind == "b" and array.ndim == 1 else array
     if array.ndim > 1 or kind not in "UOTSMm":
         raise MlprodError(Code.BAD_DATA, f"{_called(name)} has dtype {array.dtype} and shape {array.shape}, which no snapshot describes")
@@ -169,7 +169,7 @@ def part_of(name: str, block: Column, index: Index) -> Part:
         return number_part(block, index) if block.ndim == 1 else tensor_part(block, index)
     if isinstance(block, list):
         gone = sum(text is None for text in block)
-        return string_part("object", fingerprint.spelled(block), rows=len(block), nulls=gone, sample=())
+        return string_part("object", fingerprint.spelled(block), rows=len(block), nulls=gone, sample={})
     whole = block.combine_chunks() if isinstance(block, pa.ChunkedArray) else block
     if isinstance(whole, pa.ChunkedArray):
         whole = pa.concat_arrays(whole.chunks)
@@ -181,7 +181,7 @@ def _arrow_part(name: str, block: Any, index: Index) -> Part:
     if pa.types.is_dictionary(kind):
         return _arrow_part(name, block.dictionary_decode(), index)
     if pa.types.is_null(kind):
-        return string_part("null", b"", rows=len(block), nulls=len(block), sample=())
+        return string_part("null", b"", rows=len(block), nulls=len(block), sample={})
     if pa.types.is_float16(kind):
         return _arrow_part(name, block.cast(pa.float32()), index)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -205,7 +205,8 @@ def _filled(block: Any, value: Any) -> Any:
 
 def _truth(block: Any, index: Index) -> Part:
     values = _filled(block.cast(pa.uint8()), 2)
-    sample = [("false", "true")[value] for value in values[index] if value < 2]
+    false, true, _ = np.bincount(values[index], minlength=3).tolist()
+    sample = {text: count for text, count in (("false", false), ("true", true)) if count}
     return string_part("bool", fingerprint.hashed(values), rows=len(block), nulls=block.null_count, sample=sample)
 
 
@@ -235,15 +236,24 @@ def _strings(block: Any, index: Index) -> Part:
     if gone is not None:
         lengths[gone] = -1
     data = memoryview(body)[ends[0] : ends[-1]] if body is not None else b""
-    extent = pc.min_max(pc.utf8_length(block)).as_py()
+    seen = pc.value_counts(block.take(pa.array(index)).drop_null())
     return string_part(
         "string",
         fingerprint.strings(lengths, data),
         rows=len(block),
         nulls=block.null_count,
-        sample=block.take(pa.array(index)).drop_null().to_pylist(),
-        lengths=(extent["min"] or 0, extent["max"] or 0),
+        sample=dict(zip(seen.field("values").to_pylist(), seen.field("counts").to_pylist(), strict=True)),
+        lengths=_extent(block, lengths, data),
     )
+
+
+def _extent(block: Any, lengths: Any, data: Any) -> tuple[int, int]:
+    """The shortest and the longest string in characters, which of ASCII are its bytes; counting them takes longer than all the rest."""
+    if np.frombuffer(data, dtype=np.int8).min(initial=0) < 0:
+        extent = pc.min_max(pc.utf8_length(block)).as_py()
+        return extent["min"] or 0, extent["max"] or 0
+    there = lengths[lengths >= 0] if block.null_count else lengths
+    return (int(there.min()), int(there.max())) if len(there) else (0, 0)
 
 
 def slice_of(column: Column, start: int, rows: int) -> Column:
