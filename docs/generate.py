@@ -19,13 +19,12 @@ import msgspec
 from jupyter_mlprod.core.contract import FieldEdit
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.nouns import NOUNS
-from jupyter_mlprod.core.policy import BASE, BY_KIND, EXECUTION, INTEGRITY, Policy, Rule
+from jupyter_mlprod.core.policy import BASE, BY_KIND, EXECUTION, INTEGRITY, Policy, Rule, parity
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.settings import PREFIX, Settings
 from jupyter_mlprod.core.verdict import EXIT_STATUS
 from jupyter_mlprod.fronts import call, cli
 from jupyter_mlprod.fronts.display import limit_text, where_text
-from jupyter_mlprod.verbs.package import PARITY
 from jupyter_mlprod.workspace import RUN_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -247,7 +246,7 @@ def _rules() -> list[str]:
 
 
 def _built_in() -> Iterable[Policy]:
-    return sorted((EXECUTION, INTEGRITY, PARITY, *BY_KIND.values()), key=lambda policy: policy.name)
+    return sorted((EXECUTION, INTEGRITY, parity({}), *BY_KIND.values()), key=lambda policy: policy.name)
 
 
 def _rule_table(rules: Sequence[Rule]) -> str:

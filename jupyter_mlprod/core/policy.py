@@ -117,6 +117,12 @@ def parity_limit(policies: Mapping[str, Policy]) -> float:
     return next(limit for limit in found if limit is not None)
 
 
+def parity(policies: Mapping[str, Policy]) -> Policy:
+    """What a bundle is judged by before it is kept; nothing makes up for an answer that decides otherwise."""
+    near = Rule(measure="parity_max_abs_diff", at_most=parity_limit(policies), where=EVERY_BATCH)
+    return Policy(name="parity", rules=(near, _none_of("parity_argmax_mismatches", where=EVERY_BATCH, by_runner=False)))
+
+
 def built_in(kind: str, context: Mapping[str, str]) -> Policy | None:
     """The built-in policy for evidence of a kind, if there is one."""
     return BY_KIND.get(f"{kind} of a {context[SCANNED]}" if SCANNED in context else kind)

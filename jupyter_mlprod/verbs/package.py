@@ -24,7 +24,8 @@ from jupyter_mlprod.core.lock import attach_lock
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
-from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule, parity_limit
+from jupyter_mlprod.core.policy import parity as parity_policy
+from jupyter_mlprod.core.policy import parity_limit
 from jupyter_mlprod.core.ports import Ports, Runtime
 from jupyter_mlprod.core.raw import Array, Raw, rows
 from jupyter_mlprod.core.record import canonical, digest
@@ -156,11 +157,7 @@ def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[s
 
 
 def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
-    rules = (
-        Rule(measure="parity_max_abs_diff", at_most=parity_limit(ports.policies), where=EVERY_BATCH),
-        Rule(measure="parity_argmax_mismatches", at_most=0.0, unit="count", where=EVERY_BATCH),
-    )
-    verdict = judge(Policy(name="parity", rules=rules), [parity], subject="", now=ports.now())
+    verdict = judge(parity_policy(ports.policies), [parity], subject="", now=ports.now())
     if verdict.outcome == "pass":
         return
     worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
