@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import tomllib
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,29 @@ def test_pip_stands_in_for_uv_and_makes_an_environment_too(tmp_path: Path) -> No
     (sha256, *_) = hashes_of(installer.compiled([SMALL], deadline=FAR))
     python, refusal = installer.environment(tmp_path, (f"{SMALL} --hash=sha256:{sha256}\n",), ())
     assert (python.is_file(), refusal) == (True, "")
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_file_of_a_folder_here_gets_no_hash_into_a_lock(tool: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if tool == "pip":
+        request.getfixturevalue("without_uv")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "mlprod_no_such_package-0.0.1-py3-none-any.whl", "w") as wheel:
+        info = "mlprod_no_such_package-0.0.1.dist-info"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {UNKNOWN.name}\nVersion: {UNKNOWN.version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    places = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    places |= {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(wheels)}
+    installer = Installer({**kept, **places})
+    (entry_there,) = (installer.compiled([UNKNOWN], deadline=FAR) or {})["packages"]
+    assert entry_there["wheels"], f"{tool} itself has found it, in the folder"
+    (lock,) = Environments(tmp_path / "cache", installer, hashes=True, environ={}, tell=lambda _line: None).lock([(UNKNOWN,)])
+    assert [package.pin for package in lock.unhashed] == [UNKNOWN]
+    assert lock.place.warnings == (f"{UNKNOWN} is on no index that was asked, so it has no hash",)
+    assert not [word for word in ("file:", str(tmp_path)) if word in lock_text(lock)]
 
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])
