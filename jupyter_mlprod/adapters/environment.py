@@ -52,7 +52,7 @@ LOCK_LIMIT_S = 20.0
 REPLAY_LIMIT_S = 300.0
 AGAIN_AFTER_S = 600.0
 """How long nobody is asked again for what had no file, or for what there was no answer about."""
-LATELY = "(asked less than 10 minutes ago)"
+LATELY = f"(asked less than {AGAIN_AFTER_S // 60:.0f} minutes ago)"
 FORMAT = 2
 """Part of the name of the cache's folder: raise it when what lies there changes."""
 REPLAY = "jupyter_mlprod.fronts.replay"
@@ -201,14 +201,14 @@ def _groups(wanted: Sequence[Sequence[Pin]], sources: Mapping[Pin, Source]) -> l
     """
     asked = [[pin for pin in pins if not sources[pin].source] for pins in wanted]
     usual = [[pin for pin in pins if not pin.pytorch_label] for pins in asked]
-    return [*usual, [pin for pins in asked for pin in pins if pin.pytorch_label]]
+    return [*usual, list(dict.fromkeys(pin for pins in asked for pin in pins if pin.pytorch_label))]
 
 
 def _lock(pins: tuple[Pin, ...], place: Place, *, tool: str, sources: Mapping[Pin, Source], answers: Mapping[Pin, Answer]) -> Lock:
     packages = tuple(_with_source(answers[pin].package if pin in answers else _bare(pin), sources[pin]) for pin in pins)
     hashed_by = tool if any(package.files for package in packages) else ""
     origins = [warning for pin in pins if (warning := _origin_warning(pin, sources[pin]))]
-    gaps = _gaps([package.pin for package in packages if not package.files], answers, of=len(packages))
+    gaps = _gaps(packages, answers)
     lock = Lock(
         lock_version=LOCK_VERSION,
         created_by="mlprod",
@@ -219,16 +219,16 @@ def _lock(pins: tuple[Pin, ...], place: Place, *, tool: str, sources: Mapping[Pi
     return read_lock(lock_text(lock), pins)
 
 
-def _gaps(missing: Sequence[Pin], answers: Mapping[Pin, Answer], *, of: int) -> list[str]:
-    """Why packages have no hash that came from an index, each that no index has by its name."""
-    silent: dict[str, list[Pin]] = {}
-    for pin in missing:
-        if pin in answers and answers[pin].why:
-            silent.setdefault(answers[pin].why, []).append(pin)
-    absent = [f"{pin} is on no index that was asked, so it has no hash" for pin in missing if pin in answers and not answers[pin].why]
-    if not absent and len(silent) == 1 and len(missing) == of:
-        return [f"no package has a hash: {why}" for why in silent]
-    return [*absent, *(f"{_these(pins)} no hash: {why}" for why, pins in silent.items())]
+def _gaps(packages: Sequence[LockedPackage], answers: Mapping[Pin, Answer]) -> list[str]:
+    """Why packages that came from an index have no hash: a line for each that no index has, and one for all of which nobody answered."""
+    reasons: dict[str, list[Pin]] = {}
+    for package in packages:
+        if package.pin in answers and not package.files:
+            reasons.setdefault(answers[package.pin].why, []).append(package.pin)
+    absent = [f"{pin} is on no index that was asked, so it has no hash" for pin in reasons.pop("", ())]
+    if not absent and len(reasons) == 1 and not any(package.files for package in packages):
+        return [f"no package has a hash: {why}" for why in reasons]
+    return [*absent, *(f"{_these(pins)} no hash: {why}" for why, pins in reasons.items())]
 
 
 def _these(pins: Sequence[Pin]) -> str:

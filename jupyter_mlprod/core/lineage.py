@@ -55,7 +55,7 @@ def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None, *,
             *((f"executed cell {place}", cell) for place, cell in enumerate(training.cells, start=1)),
             *environment(origin),
             ("packages of the training", ", ".join(training.requirements)),
-            ("packages of the training with hashes", _hashed(lock)),
+            ("packages of the training with hashes", _hashed(lock, of=len(training.requirements))),
             ("trainable module", training.untrainable and f"cannot be brought back: {training.untrainable}"),
         ]
     rows = tuple(_told(facts))
@@ -63,9 +63,9 @@ def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None, *,
     return Listing(title=f"Lineage of {bundle.name} {short(digest(bundle))}", columns=("what", "is"), rows=rows, total=len(rows), note=note)
 
 
-def _hashed(lock: Lock | None) -> str:
+def _hashed(lock: Lock | None, *, of: int) -> str:
     """How many of how many; nothing for a bundle whose training was not locked."""
-    return f"{len(lock.packages) - len(lock.unhashed):,} of {len(lock.packages):,} in {TRAINING_LOCK}" if lock else ""
+    return f"{len(lock.packages) - len(lock.unhashed):,} of {of:,} in {TRAINING_LOCK}" if lock else ""
 
 
 def _told(facts: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

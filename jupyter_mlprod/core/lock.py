@@ -282,14 +282,16 @@ def training_lock(folder: Path) -> Lock | None:
     """
     if not os.path.lexists(folder / TRAINING_LOCK):
         return None
-    return read_lock(text_in(folder, TRAINING_LOCK), _training_pins(folder), path=TRAINING_LOCK, source=ORIGIN)
+    pins, _ = _training_pins(folder)
+    return read_lock(text_in(folder, TRAINING_LOCK), pins, path=TRAINING_LOCK, source=ORIGIN)
 
 
-def _training_pins(folder: Path) -> tuple[Pin, ...]:
-    """The origin's pins; what an odd installation has as its version is no pin, and is not locked."""
+def _training_pins(folder: Path) -> tuple[tuple[Pin, ...], list[str]]:
+    """The origin's pins, and what of them is none: an old installation may have any text as its version."""
     origin = origin_of(folder)
     said = origin.training.requirements if origin else ()
-    return read_pins("".join(f"{text}\n" for text in said if PIN.fullmatch(text)), source=ORIGIN)
+    pins = read_pins("".join(f"{text}\n" for text in said if PIN.fullmatch(text)), source=ORIGIN)
+    return pins, [text for text in said if not PIN.fullmatch(text)]
 
 
 def attach_locks(folder: Path, ports: Ports) -> None:
@@ -297,8 +299,9 @@ def attach_locks(folder: Path, ports: Ports) -> None:
 
     A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
     """
-    wanted = {LOCK: read_pins(text_in(folder, REQUIREMENTS)), TRAINING_LOCK: _training_pins(folder)}
-    warnings: list[str] = []
+    trained, odd = _training_pins(folder)
+    wanted = {LOCK: read_pins(text_in(folder, REQUIREMENTS)), TRAINING_LOCK: trained}
+    warnings = [f"{text[:80]!r} of the training is not NAME==VERSION, so it is not in {TRAINING_LOCK}" for text in odd]
     for path, lock in zip(wanted, ports.locks.lock(tuple(wanted.values())), strict=True):
         if _fewer_hashes(lock, folder, bundle_lock if path == LOCK else training_lock):
             continue

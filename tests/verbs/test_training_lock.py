@@ -29,6 +29,15 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
+def install(site: Path, name: str, version: str) -> None:
+    """What an installer would leave of a package of one module."""
+    info = site / f"{name}-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "RECORD").write_text(f"{name}.py,,\n")
+    (site / f"{name}.py").touch()
+
+
 def packaged_by(desk: Desk, imported: str) -> tuple[Path, str]:
     """The bundle of a process that has imported something, and what it told."""
     linear(desk.folder / "model.onnx", shift=0.0)
@@ -62,17 +71,22 @@ def test_a_process_locks_what_it_has_imported_and_what_that_requires_with_hashes
 
 
 def test_a_local_version_of_a_training_has_its_index_beside_it(bare_desk: Desk) -> None:
-    info = bare_desk.folder / "site" / "torchaudio-9.9.9+cpu.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torchaudio\nVersion: 9.9.9+cpu\n")
-    (info / "RECORD").write_text("torchaudio.py,,\n")
-    (bare_desk.folder / "site" / "torchaudio.py").touch()
+    install(bare_desk.folder / "site", "torchaudio", "9.9.9+cpu")
     folder, told = packaged_by(bare_desk, "torchaudio")
     packages = {package["name"]: package for package in tomllib.loads((folder / TRAINING_LOCK).read_text())["packages"]}
     assert packages["torchaudio"]["version"] == "9.9.9+cpu"
     assert packages["torchaudio"]["tool"] == {"mlprod": {"index": "PyTorch's own, whl/cpu"}}
     assert "torchaudio==9.9.9+cpu is a local version; its index: PyTorch's own, whl/cpu" in told
     assert "torchaudio" not in (folder / LOCK).read_text(), "answering does not need it"
+
+
+def test_what_has_no_version_that_could_be_pinned_is_left_out_and_told(bare_desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    install(bare_desk.folder / "site", "oddball", "1.0 beta")
+    folder, told = packaged_by(bare_desk, "oddball")
+    assert f"lock: 'oddball==1.0 beta' of the training is not NAME==VERSION, so it is not in {TRAINING_LOCK}" in told
+    assert "oddball" not in (folder / TRAINING_LOCK).read_text()
+    assert bare_desk.command("show", "tiny", "--lineage") == 0
+    assert f"0 of {len(locked(folder).packages) + 1} in {TRAINING_LOCK}" in capsys.readouterr().out
 
 
 def test_the_second_statement_covers_it_and_signing_refuses_what_is_no_lock(bare_desk: Desk) -> None:
