@@ -306,10 +306,10 @@ class Workspace:
         return Captures(self.scratch / "captures", self, self._training)
 
     def _training(self) -> "Training":
-        from jupyter_mlprod.adapters.machine import imported_requirements
+        from jupyter_mlprod.adapters.machine import training_requirements
         from jupyter_mlprod.adapters.training import training_here
 
-        return training_here(self.cells, requirements=imported_requirements())
+        return training_here(self.cells, requirements=training_requirements())
 
     @cached_property
     def modules(self) -> "TorchModules":

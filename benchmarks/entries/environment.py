@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def measure(counted: int) -> tuple[Series, ...]:
     """The closure of what answering needs, and of what the process has imported, each in a fresh process."""
     sides = (
-        *(Side(name=name, take=partial(_record, which)) for name, which in (("for answering", "answering"), ("as imported", "imported"))),
+        *(Side(name=name, take=partial(_record, which)) for name, which in (("for answering", "answering"), ("for training", "training"))),
         command_side("pip freeze", [sys.executable, "-m", "pip", "freeze"], peer=True),
     )
     return interleaved(sides, counted=counted)

@@ -2,7 +2,8 @@
 
 An index is asked for hashes only, and only about packages that came from one: what was installed from a folder, a file or a repository
 would else be replaced by whatever has its name on the index. The URLs of files are kept only while nobody has configured an index of
-their own, because a lock that names a private mirror would neither work elsewhere nor be anybody else's business.
+their own, because a lock that names a private mirror would neither work elsewhere nor be anybody else's business. What is remembered is
+remembered by the package and not by the lock, so that one more import in a notebook asks an index for one package.
 """
 
 import hashlib
@@ -37,6 +38,7 @@ from jupyter_mlprod.core.lock import (
     Pin,
     Place,
     Source,
+    file_fault,
     install_texts,
     lock_text,
     normalized,
@@ -48,8 +50,11 @@ from jupyter_mlprod.core.wheel import DISTRIBUTION, own_wheel
 
 LOCK_LIMIT_S = 20.0
 REPLAY_LIMIT_S = 300.0
-FORMAT = 1
-"""Part of the name of a cached lock: raise it when the text of a lock changes."""
+AGAIN_AFTER_S = 600.0
+"""How long nobody is asked again for what had no file, or for what there was no answer about."""
+LATELY = f"(asked less than {AGAIN_AFTER_S // 60:.0f} minutes ago)"
+FORMAT = 2
+"""Part of the name of the cache's folder: raise it when what lies there changes."""
 REPLAY = "jupyter_mlprod.fronts.replay"
 REPLAYED = "replayed.json"
 ANSWERS = "answers.npz"
@@ -68,12 +73,19 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     importable: tuple[str, ...]
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an index said of a pin: its files, or none when the index does not have it; ``why`` there was no answer, else empty."""
+
+    package: LockedPackage
+    why: str = ""
+
+
 class Environments:
     """Port `Locks`.
 
     Parameters
     ----------
-    cache : folder of locks that were made before
+    cache : folder of what indexes have said before
     hashes : ask an index; else a lock holds pins alone
     environ : the environment variables of this process
     tell : shown as work goes on
@@ -86,59 +98,60 @@ class Environments:
         self.environ = environ
         self.tell = tell
 
-    def lock(self, pins: Sequence[Pin]) -> Lock:
-        """Pins with their hashes, in at most 20 seconds; from the cache when the same was locked before.
+    def lock(self, wanted: Sequence[Sequence[Pin]]) -> tuple[Lock, ...]:
+        """A lock for each set of pins, in at most 20 seconds for all; an index is asked for what it has not told before.
 
         What has no hash is named in the warnings of the lock, with the reason.
         """
-        wanted, place, tool = tuple(pins), _place(), self.installer.tool() if self.hashes else ""
-        sources = {pin.name: _source(pin) for pin in wanted}
-        key = hashlib.sha256(msgspec.json.encode((FORMAT, wanted, place, sources, tool))).hexdigest()
-        cached = self.cache / f"{key}.toml"
-        if self.hashes and (known := _cached(cached, wanted)) is not None:
-            return known
-        asked = [pin for pin in wanted if not sources[pin.name].source]
-        found, why = self._hashed_or_why(asked)
-        missing = [] if why else [f"{pin} is on no index that was asked, so it has no hash" for pin in asked if pin.name not in found]
-        origins = [warning for pin in wanted if (warning := _origin_warning(pin, sources[pin.name]))]
-        lock = Lock(
-            lock_version=LOCK_VERSION,
-            created_by="mlprod",
-            requires_python=f"=={sys.version_info.major}.{sys.version_info.minor}.*",
-            packages=tuple(_with_source(found.get(pin.name), pin, sources[pin.name]) for pin in wanted),
-            tool=LockTool(
-                mlprod=msgspec.structs.replace(place, hashed_by=tool if found else "", warnings=(*origins, *missing, *filter(None, (why,))))
-            ),
-        )
-        text = lock_text(lock)
-        if found and not missing and not why:
-            _keep(cached, text)
-        return read_lock(text, wanted)
+        place, tool = _place(), self.installer.tool() if self.hashes else ""
+        sources = {pin: _source(pin) for pins in wanted for pin in pins}
+        answers = self._answers(_groups(wanted, sources), place, tool)
+        return tuple(_lock(tuple(pins), place, tool=tool, sources=sources, answers=answers) for pins in wanted)
 
-    def _hashed_or_why(self, pins: Sequence[Pin]) -> tuple[dict[str, LockedPackage], str]:
-        """What has hashes, by name; or why nothing has."""
+    def _answers(self, groups: Sequence[Sequence[Pin]], place: Place, tool: str) -> dict[Pin, Answer]:
+        """What is to be said of each pin: what the cache remembers, what an index says, or why there is no answer."""
+        pins = [pin for group in groups for pin in group]
         if not self.hashes:
-            return {}, "no package has a hash: the setting lock is 'pins', so no index was asked"
+            return _unanswered(pins, "the setting lock is 'pins', so no index was asked")
         try:
-            return self._hashed(pins, deadline=time.monotonic() + LOCK_LIMIT_S), ""
+            public = self.installer.only_default_index()
+        except MlprodError as unreadable:
+            if unreadable.code is not Code.INDEX:
+                raise
+            return _unanswered(pins, unreadable.message)
+        folder = self.cache / hashlib.sha256(msgspec.json.encode((FORMAT, place, tool, public))).hexdigest()
+        known = {pin: answer for pin in pins if (answer := _remembered(folder, pin)) is not None}
+        new = self._asked([[pin for pin in group if pin not in known] for group in groups], public=public)
+        _remember(folder, new)
+        return known | new
+
+    def _asked(self, groups: Sequence[Sequence[Pin]], *, public: bool) -> dict[Pin, Answer]:
+        """What the indexes say. After one that gave no answer nothing more is asked, so that nobody waits for it twice."""
+        answers: dict[Pin, Answer] = {}
+        deadline = time.monotonic() + LOCK_LIMIT_S
+        try:
+            for group in groups:
+                self._ask([pin for pin in group if pin not in answers], answers, public=public, deadline=deadline)
         except MlprodError as away:
             if away.code is not Code.INDEX:
                 raise
-            return {}, f"no package has a hash: {away.message}"
+            answers |= _unanswered([pin for group in groups for pin in group if pin not in answers], away.message)
+        return answers
 
-    def _hashed(self, pins: Sequence[Pin], *, deadline: float) -> dict[str, LockedPackage]:
-        """What the indexes know of these pins, by name; halved until what they do not know stands alone."""
+    def _ask(self, pins: Sequence[Pin], answers: dict[Pin, Answer], *, public: bool, deadline: float) -> None:
+        """Add what the indexes know of these pins; halved until what they do not know stands alone."""
         if not pins:
-            return {}
+            return
         document = self.installer.compiled(pins, deadline=deadline)
-        if document is not None:
-            keep_urls = self.installer.only_default_index()
-            packages = [_locked(entry, keep_urls=keep_urls) for entry in document.get("packages", ())]
-            return {package.name: package for package in packages if package.pin in pins and package.files}
-        if len(pins) == 1:
-            return {}
-        half = len(pins) // 2
-        return self._hashed(pins[:half], deadline=deadline) | self._hashed(pins[half:], deadline=deadline)
+        if document is None and len(pins) > 1:
+            half = len(pins) // 2
+            self._ask(pins[:half], answers, public=public, deadline=deadline)
+            self._ask(pins[half:], answers, public=public, deadline=deadline)
+            return
+        found = {
+            package.pin: package for entry in (document or {}).get("packages", ()) if (package := _locked(entry, keep_urls=public)).files
+        }
+        answers |= {pin: Answer(package=found.get(pin) or _bare(pin)) for pin in pins}
 
     def rebuild(self, lock: Lock, folder: Path, digest: str) -> Rebuilt:
         """Make an environment of the lock in a temporary folder, answer the golden samples there, and remove it.
@@ -180,6 +193,48 @@ class Environments:
         return Rebuilt(installed=installed, importable=told.importable, answers=answers)
 
 
+def _groups(wanted: Sequence[Sequence[Pin]], sources: Mapping[Pin, Source]) -> list[list[Pin]]:
+    """The pins that an index is asked for together, what matters most first; none that came from no index.
+
+    The sets stay apart, since what is hard to find in a later one must not cost the first its hashes. What PyTorch's own index has comes
+    last and by itself: when one index of several is away, uv gives no answer at all.
+    """
+    asked = [[pin for pin in pins if not sources[pin].source] for pins in wanted]
+    usual = [[pin for pin in pins if not pin.pytorch_label] for pins in asked]
+    return [*usual, list(dict.fromkeys(pin for pins in asked for pin in pins if pin.pytorch_label))]
+
+
+def _lock(pins: tuple[Pin, ...], place: Place, *, tool: str, sources: Mapping[Pin, Source], answers: Mapping[Pin, Answer]) -> Lock:
+    packages = tuple(_with_source(answers[pin].package if pin in answers else _bare(pin), sources[pin]) for pin in pins)
+    hashed_by = tool if any(package.files for package in packages) else ""
+    origins = [warning for pin in pins if (warning := _origin_warning(pin, sources[pin]))]
+    gaps = _gaps(packages, answers)
+    lock = Lock(
+        lock_version=LOCK_VERSION,
+        created_by="mlprod",
+        requires_python=f"=={sys.version_info.major}.{sys.version_info.minor}.*",
+        packages=packages,
+        tool=LockTool(mlprod=msgspec.structs.replace(place, hashed_by=hashed_by, warnings=(*origins, *gaps))),
+    )
+    return read_lock(lock_text(lock), pins)
+
+
+def _gaps(packages: Sequence[LockedPackage], answers: Mapping[Pin, Answer]) -> list[str]:
+    """Why packages that came from an index have no hash: a line for each that no index has, and one for all of which nobody answered."""
+    reasons: dict[str, list[Pin]] = {}
+    for package in packages:
+        if package.pin in answers and not package.files:
+            reasons.setdefault(answers[package.pin].why, []).append(package.pin)
+    absent = [f"{pin} is on no index that was asked, so it has no hash" for pin in reasons.pop("", ())]
+    if not absent and len(reasons) == 1 and not any(package.files for package in packages):
+        return [f"no package has a hash: {why}" for why in reasons]
+    return [*absent, *(f"{_these(pins)} no hash: {why}" for why, pins in reasons.items())]
+
+
+def _these(pins: Sequence[Pin]) -> str:
+    return f"{pins[0]} has" if len(pins) == 1 else f"{pins[0]} and {len(pins) - 1} more have"
+
+
 def _place() -> Place:
     """What hashes of today are good for: interpreter, system, C library, GPU."""
     found = re.search(r"Kernel Module[^0-9]*([\d.]+)", DRIVER.read_text()) if DRIVER.is_file() else None
@@ -217,8 +272,7 @@ def _source(pin: Pin) -> Source:
     return Source(source="url" if is_remote(record.get("url", "")) else "file")
 
 
-def _with_source(found: LockedPackage | None, pin: Pin, source: Source) -> LockedPackage:
-    package = found or LockedPackage(name=pin.name, version=pin.version)
+def _with_source(package: LockedPackage, source: Source) -> LockedPackage:
     return package if source == Source() else msgspec.structs.replace(package, tool=PackageTool(mlprod=source))
 
 
@@ -237,36 +291,53 @@ def _locked(entry: Mapping[str, Any], *, keep_urls: bool) -> LockedPackage:
 
 
 def _file(entry: Mapping[str, Any], *, keep_urls: bool) -> LockedFile | None:
-    """A file with its sha256, unless it lies on this machine only."""
+    """A file with its sha256, unless it lies on this machine only, or has a name that no lock may hold."""
     url, sha256 = entry.get("url", ""), entry.get("hashes", {}).get("sha256")
     if not is_remote(url) or sha256 is None:
         return None
     name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
     kept = keep_urls and url.startswith("https://")
-    return LockedFile(
+    file = LockedFile(
         name=name,
         hashes=Hashes(sha256=sha256),
         url=url if kept else "",
         path="" if kept else f"{WHEELS}/{name}",
         size=entry.get("size", 0),
     )
+    return None if file_fault(file) else file
 
 
-def _cached(path: Path, pins: tuple[Pin, ...]) -> Lock | None:
-    """A lock made before; one that somebody spoiled is made again."""
+def _bare(pin: Pin) -> LockedPackage:
+    return LockedPackage(name=pin.name, version=pin.version)
+
+
+def _unanswered(pins: Sequence[Pin], why: str) -> dict[Pin, Answer]:
+    return {pin: Answer(package=_bare(pin), why=why) for pin in pins}
+
+
+def _remembered(folder: Path, pin: Pin) -> Answer | None:
+    """What was said of a pin before; one that somebody spoiled is asked for again, and so is, after a while, what had no file."""
+    path = folder / f"{pin}.json"
     try:
-        return read_lock(path.read_text("utf-8"), pins)
-    except (OSError, UnicodeDecodeError, MlprodError):
+        told = msgspec.json.decode(path.read_bytes(), type=Answer)
+        age_s = time.time() - path.stat().st_mtime
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
         return None
+    if told.package.pin != pin or any(file_fault(file) for file in told.package.files):
+        return None
+    if told.package.files:
+        return told
+    return msgspec.structs.replace(told, why=told.why and f"{told.why} {LATELY}") if 0 <= age_s < AGAIN_AFTER_S else None
 
 
-def _keep(path: Path, text: str) -> None:
-    """Put a lock into the cache, whole or not at all. A cache that cannot be written costs time only."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+def _remember(folder: Path, answers: Mapping[Pin, Answer]) -> None:
+    """Put answers into the cache, each whole or not at all. A cache that cannot be written costs time only."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
+        for pin, answer in answers.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = folder / f".{uuid.uuid4().hex}.tmp"
+            temporary.write_bytes(msgspec.json.encode(answer))
+            temporary.replace(folder / f"{pin}.json")
     except OSError:
         return
 

@@ -77,7 +77,7 @@ class Installer:
                 command = [uv, "pip", "compile", "--quiet", "--no-deps", "--generate-hashes", "--format", "pylock.toml"]
                 command += [*_torch_backend(pins), "--python", sys.executable, "--output-file", str(out), "requirements.in"]
             ended = self.run(command, folder=folder, environ=self._environ(remote_only=True), deadline=deadline)
-            if ended is None or (ended.status != 0 and not self._answers(ended, sys.executable, folder, uv=uv)):
+            if ended is None or (ended.status != 0 and not self._answers(ended, sys.executable, folder, uv=uv, deadline=deadline)):
                 raise MlprodError(Code.INDEX, f"{self.tool()} got no answer from the package index")
             return tomllib.loads(out.read_text("utf-8")) if ended.status == 0 else None
 
@@ -102,7 +102,7 @@ class Installer:
         install = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
         for step in (*_requirement_steps(home, requirements), *([str(wheel)] for wheel in wheels)):
             ended = self.run([*install, "--quiet", "--no-deps", *step], folder=home, environ=environ, deadline=deadline)
-            if ended is None or (ended.status != 0 and not self._answers(ended, str(python), home, uv=uv)):
+            if ended is None or (ended.status != 0 and not self._answers(ended, str(python), home, uv=uv, deadline=deadline)):
                 what = ended.said if ended else f"it took more than {INSTALL_LIMIT_S:.0f} s"
                 raise MlprodError(Code.INDEX, f"the packages could not be fetched: {what}", hint="try again when the package index answers")
             if ended.status != 0:
@@ -131,12 +131,13 @@ class Installer:
                     _kill(child)
         return Ended(status=child.returncode, said=" ".join(said.split())[-600:])
 
-    def _answers(self, ended: Ended, python: str, home: Path, *, uv: str) -> bool:
+    def _answers(self, ended: Ended, python: str, home: Path, *, uv: str, deadline: float) -> bool:
         """Whether an installer that failed had an index to ask: uv says so by its status, pip is asked for what every index has."""
         if uv:
             return ended.status == NO_SOLUTION
         probe = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(home / "probe"), "packaging"]
-        asked = self.run(probe, folder=home, environ=self._environ(remote_only=False), deadline=time.monotonic() + PROBE_LIMIT_S)
+        deadline = min(deadline, time.monotonic() + PROBE_LIMIT_S)
+        asked = self.run(probe, folder=home, environ=self._environ(remote_only=False), deadline=deadline)
         return asked is not None and asked.status == 0
 
     def _environ(self, *, remote_only: bool) -> dict[str, str]:

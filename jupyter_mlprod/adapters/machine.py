@@ -161,8 +161,16 @@ def _needed(found: importlib.metadata.Distribution, *, extras: Sequence[str]) ->
     return needed
 
 
+def training_requirements() -> tuple[str, ...]:
+    """``name==version`` of what this process has imported and of everything that requires: what a model could be trained with again.
+
+    The closure, since some of it is loaded without being imported, such as the CUDA libraries of torch, and some only when it is needed.
+    """
+    return closure([pin.partition("==")[0] for pin in imported_requirements()])
+
+
 def imported_requirements() -> tuple[str, ...]:
-    """``name==version`` of every distribution of which this process has imported a file: what a model was trained with.
+    """``name==version`` of every distribution of which this process has imported a file.
 
     By files and not by top-level names, since a name such as ``google`` is shared by many; of an editable installation those count that
     lie in its folder.

@@ -1,4 +1,4 @@
-"""What this process knows of the training that made a model: seeds, the active MLflow run, the GPU, and what it has imported.
+"""What this process knows of the training that made a model: seeds, the active MLflow run, and the GPU.
 
 Nothing is imported to find it out: a library that the notebook never loaded has no part in the training. NumPy's and Python's global
 generators keep no seed that could be read back, so theirs are not told.
@@ -20,7 +20,7 @@ SEEDS_IN_ENVIRONMENT = {"lightning": "PL_GLOBAL_SEED", "python hashes": "PYTHONH
 
 
 def training_here(cells: tuple[str, ...], *, requirements: tuple[str, ...]) -> Training:
-    """The facts of this process; ``cells`` are the digests of the notebook's executed cells, ``requirements`` what it has imported."""
+    """The facts of this process; ``cells`` are the digests of the notebook's executed cells, ``requirements`` what it was trained with."""
     run, parameters, metrics = _mlflow_run()
     return Training(
         requirements=requirements,

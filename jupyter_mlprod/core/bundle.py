@@ -35,6 +35,8 @@ ORIGIN = f"{ATTACHED}/origin.json"
 SIGNATURE = f"{ATTACHED}/statement.dsse.json"
 ATTACHED_SIGNATURE = f"{ATTACHED}/attached.dsse.json"
 LOCK = f"{ATTACHED}/pylock.toml"
+TRAINING_LOCK = f"{ATTACHED}/pylock.training.toml"
+"""Of what the training process had; no bundle from before it was made has one."""
 SBOM = f"{ATTACHED}/sbom.cdx.json"
 CARD_WORDS = f"{ATTACHED}/card.toml"
 """What a person wrote for the card; the rest of it is made from records."""
@@ -130,7 +132,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    requirements : ``name==version`` of what that process had imported
+    requirements : ``name==version`` of what that process had imported, and of what that requires
     cells : sha256 of each executed cell of the notebook, in the order of execution
     mlflow_run, parameters, metrics : the active MLflow run
     seeds : generator → seed, where it can be read

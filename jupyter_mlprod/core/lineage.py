@@ -5,8 +5,9 @@ The origin is what the packaging process said of itself. It lies outside the dig
 
 from collections.abc import Iterable
 
-from jupyter_mlprod.core.bundle import Bundle, Origin
+from jupyter_mlprod.core.bundle import TRAINING_LOCK, Bundle, Origin
 from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.lock import Lock
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.snapshot import Snapshot
 
@@ -36,8 +37,8 @@ def environment(origin: Origin) -> Facts:
     return [("packaged with Python", origin.python), ("packaged on", origin.platform), ("CUDA", training.cuda), ("driver", training.driver)]
 
 
-def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None) -> Listing:
-    """All of it as a table, with the digests of notebook and data that the card leaves to the files."""
+def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None, *, lock: Lock | None) -> Listing:
+    """All of it as a table, with the digests of notebook and data that the card leaves to the files; ``lock`` is the training's."""
     facts: Facts = [("training data", bundle.snapshot)]
     if snapshot is not None:
         facts += [
@@ -53,12 +54,18 @@ def lineage(bundle: Bundle, origin: Origin | None, snapshot: Snapshot | None) ->
             ("notebook's code as saved", origin.notebook_digest),
             *((f"executed cell {place}", cell) for place, cell in enumerate(training.cells, start=1)),
             *environment(origin),
-            ("imported while training", ", ".join(training.requirements)),
+            ("packages of the training", ", ".join(training.requirements)),
+            ("packages of the training with hashes", _hashed(lock, of=len(training.requirements))),
             ("trainable module", training.untrainable and f"cannot be brought back: {training.untrainable}"),
         ]
     rows = tuple(_told(facts))
     note = CLAIM if origin else "nothing is attached that says who packaged it"
     return Listing(title=f"Lineage of {bundle.name} {short(digest(bundle))}", columns=("what", "is"), rows=rows, total=len(rows), note=note)
+
+
+def _hashed(lock: Lock | None, *, of: int) -> str:
+    """How many of how many; nothing for a bundle whose training was not locked."""
+    return f"{len(lock.packages) - len(lock.unhashed):,} of {of:,} in {TRAINING_LOCK}" if lock else ""
 
 
 def _told(facts: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

@@ -1,23 +1,25 @@
 """Lock: the pins of a bundle's ``requirements.txt``, and the same pins with the hashes of their files as ``pylock.toml`` (PEP 751).
 
-Both are read as foreign text before any installer sees them, and an installer is only ever given lines that were written here, from
-names, versions and hashes that were understood: no option, URL or path of a bundle reaches it. A package without a hash stands in the
-lock without files, which PEP 751 does not allow, so that an installer refuses it and does not quietly leave it out.
+What training had is locked in the same way beside it, for whoever trains again; nothing here installs that. All are read as foreign text
+before any installer sees them, and an installer is only ever given lines that were written here, from names, versions and hashes that
+were understood: no option, URL or path of a bundle reaches it. A package without a hash stands in a lock without files, which PEP 751
+does not allow, so that an installer refuses it and does not quietly leave it out.
 """
 
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import LOCK, REQUIREMENTS
+from jupyter_mlprod.core.bundle import LOCK, ORIGIN, REQUIREMENTS, TRAINING_LOCK
 from jupyter_mlprod.core.document import toml_value
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.resolve import text_in
+from jupyter_mlprod.core.resolve import origin_of, text_in
 
 MOST_PACKAGES = 2000
 LOCK_VERSION = "1.0"
@@ -146,8 +148,8 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read_pins(text: str) -> tuple[Pin, ...]:
-    """The pins of a ``requirements.txt``, sorted.
+def read_pins(text: str, *, source: str = REQUIREMENTS) -> tuple[Pin, ...]:
+    """The pins of a ``requirements.txt``, or of another list of them, sorted.
 
     Raises
     ------
@@ -155,21 +157,25 @@ def read_pins(text: str) -> tuple[Pin, ...]:
     """
     lines = text.removesuffix("\n").split("\n", MOST_PACKAGES) if text else []
     if len(lines) > MOST_PACKAGES:
-        raise _refuse(f"{REQUIREMENTS} has more than {MOST_PACKAGES:,} lines")
+        raise _refuse(f"{source} has more than {MOST_PACKAGES:,} lines")
     pins: dict[str, Pin] = {}
     for number, line in enumerate(lines, start=1):
         found = PIN.fullmatch(line)
         if found is None:
-            raise _refuse(f"{REQUIREMENTS}:{number}: {line[:80]!r} is not NAME==VERSION")
+            raise _refuse(f"{source}:{number}: {line[:80]!r} is not NAME==VERSION")
         pin = Pin(name=normalized(found[1]), version=found[2])
         if pin.name in pins:
-            raise _refuse(f"{REQUIREMENTS}:{number}: {pin.name} is named a second time")
+            raise _refuse(f"{source}:{number}: {pin.name} is named a second time")
         pins[pin.name] = pin
     return tuple(sorted(pins.values()))
 
 
-def read_lock(text: str, pins: tuple[Pin, ...]) -> Lock:
-    """A lock that pins exactly what ``requirements.txt`` pins.
+def read_lock(text: str, pins: tuple[Pin, ...], *, path: str = LOCK, source: str = REQUIREMENTS) -> Lock:
+    """A lock that pins exactly what is pinned elsewhere.
+
+    Parameters
+    ----------
+    path, source : the lock's own file in the bundle, and the one that the pins are from
 
     Raises
     ------
@@ -178,16 +184,18 @@ def read_lock(text: str, pins: tuple[Pin, ...]) -> Lock:
     try:
         lock = msgspec.convert(tomllib.loads(text), Lock)
     except (ValueError, RecursionError) as error:  # msgspec's errors and TOML's are ValueErrors
-        raise _refuse(f"{LOCK}: {str(error)[:200]}") from None
+        raise _refuse(f"{path}: {str(error)[:200]}") from None
     if lock.lock_version != LOCK_VERSION:
-        raise _refuse(f"{LOCK}: lock-version is {lock.lock_version[:20]!r}, known is {LOCK_VERSION}")
-    faults = [fault for package in lock.packages for file in package.files if (fault := _file_fault(file))] + _differences(lock, pins)
+        raise _refuse(f"{path}: lock-version is {lock.lock_version[:20]!r}, known is {LOCK_VERSION}")
+    faults = [fault for package in lock.packages for file in package.files if (fault := file_fault(file))]
+    faults += _differences(lock, pins, source)
     if faults:
-        raise _refuse("\n".join(f"{LOCK}: {fault}" for fault in faults[:5]))
+        raise _refuse("\n".join(f"{path}: {fault}" for fault in faults[:5]))
     return lock
 
 
-def _file_fault(file: LockedFile) -> str:
+def file_fault(file: LockedFile) -> str:
+    """Why a file may not stand in a lock; empty when it may."""
     if not FILE_NAME.fullmatch(file.name):
         return f"{file.name[:80]!r} is no file name"
     if file.path and not file.url and file.path == f"{WHEELS}/{file.name}":
@@ -198,13 +206,13 @@ def _file_fault(file: LockedFile) -> str:
     return ""
 
 
-def _differences(lock: Lock, pins: tuple[Pin, ...]) -> list[str]:
+def _differences(lock: Lock, pins: tuple[Pin, ...], source: str) -> list[str]:
     locked = sorted(package.pin for package in lock.packages)
     if len(locked) > MOST_PACKAGES or len({pin.name for pin in locked}) < len(locked):
         return [f"{len(locked):,} packages, some of them twice or more than {MOST_PACKAGES:,}"]
     return [
-        *(f"{pin} is not in {REQUIREMENTS}" for pin in locked if pin not in pins),
-        *(f"{pin} of {REQUIREMENTS} is missing" for pin in pins if pin not in locked),
+        *(f"{pin} is not in {source}" for pin in locked if pin not in pins),
+        *(f"{pin} of {source} is missing" for pin in pins if pin not in locked),
     ]
 
 
@@ -265,24 +273,51 @@ def bundle_lock(folder: Path) -> Lock:
     return Lock(lock_version=LOCK_VERSION, created_by="mlprod", packages=packages)
 
 
-def attach_lock(folder: Path, ports: Ports) -> Lock:
-    """Write the lock of a bundle folder beside it, outside the digest, and tell its warnings.
+def training_lock(folder: Path) -> Lock | None:
+    """The lock of what training had, held against the origin's pins; None for a bundle that has none.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken``.
+    """
+    if not os.path.lexists(folder / TRAINING_LOCK):
+        return None
+    pins, _ = _training_pins(folder)
+    return read_lock(text_in(folder, TRAINING_LOCK), pins, path=TRAINING_LOCK, source=ORIGIN)
+
+
+def _training_pins(folder: Path) -> tuple[tuple[Pin, ...], list[str]]:
+    """The origin's pins, and what of them is none: an old installation may have any text as its version."""
+    origin = origin_of(folder)
+    said = origin.training.requirements if origin else ()
+    pins = read_pins("".join(f"{text}\n" for text in said if PIN.fullmatch(text)), source=ORIGIN)
+    return pins, [text for text in said if not PIN.fullmatch(text)]
+
+
+def attach_locks(folder: Path, ports: Ports) -> None:
+    """Write both locks of a bundle folder beside it, outside the digest, and tell their warnings.
 
     A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
     """
-    pins = read_pins(text_in(folder, REQUIREMENTS))
-    lock = ports.locks.lock(pins)
-    if (folder / LOCK).is_file():
-        try:
-            old = bundle_lock(folder)
-        except MlprodError:
-            old = None  # it is replaced
-        if old is not None and len(old.unhashed) < len(lock.unhashed):
-            return old
-    for warning in lock.place.warnings:
+    trained, odd = _training_pins(folder)
+    wanted = {LOCK: read_pins(text_in(folder, REQUIREMENTS)), TRAINING_LOCK: trained}
+    warnings = [f"{text[:80]!r} of the training is not NAME==VERSION, so it is not in {TRAINING_LOCK}" for text in odd]
+    for path, lock in zip(wanted, ports.locks.lock(tuple(wanted.values())), strict=True):
+        if _fewer_hashes(lock, folder, bundle_lock if path == LOCK else training_lock):
+            continue
+        warnings += lock.place.warnings
+        ports.write_text(folder / path, lock_text(lock))
+    for warning in dict.fromkeys(warnings):
         ports.tell(f"lock: {warning}")
-    ports.write_text(folder / LOCK, lock_text(lock))
-    return lock
+
+
+def _fewer_hashes(lock: Lock, folder: Path, read: Callable[[Path], Lock | None]) -> bool:
+    """Whether the lock that is there already has hashes for more; one that cannot be read has none."""
+    try:
+        old = read(folder)
+    except MlprodError:
+        return False
+    return old is not None and len(old.unhashed) < len(lock.unhashed)
 
 
 def _refuse(what: str) -> MlprodError:

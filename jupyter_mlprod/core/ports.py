@@ -212,9 +212,10 @@ class Installer(Protocol):
 
 
 class Locks(Protocol):
-    """Hashes for pins, and a fresh environment out of both, in which a bundle folder replays its golden samples."""
+    """Hashes for sets of pins, a lock each and the sets that matter most first, and a fresh environment out of a lock, in which a bundle
+    folder replays its golden samples."""
 
-    def lock(self, pins: "Sequence[Pin]") -> "Lock": ...
+    def lock(self, wanted: "Sequence[Sequence[Pin]]") -> "tuple[Lock, ...]": ...
     def rebuild(self, lock: "Lock", folder: Path, digest: str) -> "Rebuilt": ...
 
 

@@ -14,7 +14,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import ATTACHED, ATTACHED_SIGNATURE, CARD, CARD_HTML, CARD_WORDS, LOCK, ORIGIN, SBOM, SIGNATURE
+from jupyter_mlprod.core.bundle import (
+    ATTACHED,
+    ATTACHED_SIGNATURE,
+    CARD,
+    CARD_HTML,
+    CARD_WORDS,
+    LOCK,
+    ORIGIN,
+    SBOM,
+    SIGNATURE,
+    TRAINING_LOCK,
+)
 from jupyter_mlprod.core.record import DIGEST_PREFIX, short
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -23,7 +34,7 @@ PLAIN_TYPE = "https://jupyter-mlprod/bundle/v1"
 """Of the first statements that were made without provenance."""
 
 ATTACHED_TYPE = "https://jupyter-mlprod/attached/v1"
-ATTACHED_FILES = (ORIGIN, LOCK, SBOM, CARD_WORDS, CARD, CARD_HTML, SIGNATURE)
+ATTACHED_FILES = (ORIGIN, LOCK, TRAINING_LOCK, SBOM, CARD_WORDS, CARD, CARD_HTML, SIGNATURE)
 """All that may lie in ``attached/`` beside the second statement: a file that somebody added is never signed for."""
 
 DIGEST = re.compile(rf"{DIGEST_PREFIX}([0-9a-f]{{64}})")

@@ -20,7 +20,7 @@ from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
-from jupyter_mlprod.core.lock import attach_lock
+from jupyter_mlprod.core.lock import attach_locks
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
@@ -86,7 +86,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
             ports.records.put(snapshot)
         kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference, training=capture.training)
         name = digest(kept)
-        attach_lock(ports.bundles.path(name), ports)
+        attach_locks(ports.bundles.path(name), ports)
         attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
         return kept
     finally:

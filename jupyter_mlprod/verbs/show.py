@@ -5,6 +5,7 @@ import msgspec
 from jupyter_mlprod.core.bundle import SNAPSHOT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lineage import lineage
+from jupyter_mlprod.core.lock import training_lock
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.show import Show
@@ -24,7 +25,10 @@ def run(request: Show, ports: Ports) -> Record:
         if matches:
             return ports.records.get(matches[0])
     found = find_bundle(request.subject, ports)
-    return lineage(found.bundle, origin_of(found.folder), _snapshot(found)) if request.lineage else found.bundle
+    if not request.lineage:
+        return found.bundle
+    origin = origin_of(found.folder)
+    return lineage(found.bundle, origin, _snapshot(found), lock=training_lock(found.folder) if origin else None)
 
 
 def _snapshot(found: Found) -> Snapshot | None:

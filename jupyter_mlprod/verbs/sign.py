@@ -9,6 +9,7 @@ from jupyter_mlprod.core.bundle import SIGNATURE
 from jupyter_mlprod.core.document import toml_text
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.lock import training_lock
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.sign import Sign
@@ -24,6 +25,7 @@ def run(request: Sign, ports: Ports) -> Evidence:
     if strange:
         hint = f"look at {strange[0]} in {request.subject} and remove it"
         raise MlprodError(Code.BUNDLE_BROKEN, f"{joined(strange)}: mlprod does not attach such a file, so it is not signed", hint=hint)
+    training_lock(found.folder)  # nothing else reads it here, and what is no lock is not signed as one
     found = keep(found, ports)
     attach(found, ports, words=words)
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)

@@ -6,7 +6,8 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jupyter_mlprod.adapters.installer import Installer
 from jupyter_mlprod.adapters.memory import MemoryInstaller
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lock import Lock, Pin, install_texts, lock_text, read_pins
+from jupyter_mlprod.core.ports import Installer as Installing
 
 Tell = list[str]
 PINS = read_pins("\n".join(f"pack-{letter}==1.{number}" for number, letter in enumerate("abcdefgh")))
@@ -35,8 +37,19 @@ def index_of(*pins: Pin, host: str = "https://files.example") -> dict[str, Mappi
     return {str(pin): entry(pin, host=host) for pin in pins}
 
 
-def locked(installer: MemoryInstaller, cache: Path, *, pins: tuple[Pin, ...] = PINS, hashes: bool = True) -> Lock:
-    return Environments(cache, installer, hashes=hashes, environ={}, tell=lambda _line: None).lock(pins)
+def all_locked(installer: Installing, cache: Path, *wanted: tuple[Pin, ...], hashes: bool = True) -> tuple[Lock, ...]:
+    return Environments(cache, installer, hashes=hashes, environ={}, tell=lambda _line: None).lock(wanted)
+
+
+def locked(installer: Installing, cache: Path, *, pins: tuple[Pin, ...] = PINS, hashes: bool = True) -> Lock:
+    (lock,) = all_locked(installer, cache, pins, hashes=hashes)
+    return lock
+
+
+def later(cache: Path) -> None:
+    """Let the cache be old."""
+    for path in cache.rglob("*.json"):
+        os.utime(path, (0, 0))
 
 
 def test_everything_that_the_index_knows_is_hashed_by_its_wheels_and_by_the_archive_only_without_one(tmp_path: Path) -> None:
@@ -55,14 +68,77 @@ def test_one_unknown_package_costs_the_others_no_hash_and_is_named(tmp_path: Pat
     assert [package.name for package in lock.unhashed] == ["pack-d"]
     assert lock.place.warnings == ("pack-d==1.3 is on no index that was asked, so it has no hash",)
     assert len(installer.asked) == 7, "halved, not asked one by one"
-    assert not list(tmp_path.iterdir()), "a lock with a gap is made again the next time"
+    assert (locked(installer, tmp_path), len(installer.asked)) == (lock, 7), "asked about a moment ago"
+    later(tmp_path)
+    assert locked(MemoryInstaller(index_of(*PINS)), tmp_path).unhashed == (), "the index has it by now"
 
 
-def test_an_index_that_is_away_leaves_pins_and_a_warning_and_no_cache(tmp_path: Path) -> None:
+def test_an_index_that_is_away_leaves_pins_and_a_warning_and_is_left_alone_for_a_while(tmp_path: Path) -> None:
     lock = locked(MemoryInstaller(None), tmp_path)
     assert [package.pin for package in lock.unhashed] == list(PINS)
     assert lock.place.warnings == ("no package has a hash: memory got no answer from the package index",)
-    assert not list(tmp_path.iterdir())
+    again = MemoryInstaller(index_of(*PINS))
+    said = locked(again, tmp_path).place.warnings
+    assert said == ("no package has a hash: memory got no answer from the package index (asked less than 10 minutes ago)",)
+    assert again.asked == []
+    assert locked(MemoryInstaller(index_of(*PINS), own_index=True), tmp_path).unhashed == (), "another index may be asked at once"
+    later(tmp_path)
+    assert locked(again, tmp_path).unhashed == ()
+
+
+class Faltering(MemoryInstaller):
+    """An index that has gone away after so many answers."""
+
+    def __init__(self, index: Mapping[str, Mapping[str, Any]], *, answers: int) -> None:
+        super().__init__(index)
+        self.answers = answers
+
+    def compiled(self, pins: Sequence[Pin], *, deadline: float) -> Mapping[str, Any] | None:
+        if len(self.asked) == self.answers:
+            self.index = None
+        return super().compiled(pins, deadline=deadline)
+
+
+TRAINED = read_pins("\n".join([*map(str, PINS[:4]), "deep-one==2.0", "deep-two==2.0"]))
+
+
+def test_two_sets_are_two_locks_and_no_package_is_asked_for_twice(tmp_path: Path) -> None:
+    installer = MemoryInstaller(index_of(*PINS, *TRAINED))
+    first, second = all_locked(installer, tmp_path, PINS, TRAINED)
+    assert ([package.pin for package in first.packages], first.unhashed) == (list(PINS), ())
+    assert ([package.pin for package in second.packages], second.unhashed) == (list(TRAINED), ())
+    assert installer.asked == [tuple(map(str, PINS)), ("deep-one==2.0", "deep-two==2.0")]
+
+
+def test_one_more_package_asks_an_index_for_that_one_alone(tmp_path: Path) -> None:
+    more = Pin(name="deep-three", version="2.0")
+    all_locked(MemoryInstaller(index_of(*PINS, *TRAINED)), tmp_path, PINS, TRAINED)
+    installer = MemoryInstaller(index_of(more))
+    _, second = all_locked(installer, tmp_path, PINS, (*TRAINED, more))
+    assert (installer.asked, second.unhashed) == ([(str(more),)], ())
+
+
+def test_what_is_hard_to_find_in_the_second_set_costs_the_first_no_hash(tmp_path: Path) -> None:
+    first, second = all_locked(Faltering(index_of(*PINS, *TRAINED), answers=1), tmp_path, PINS, TRAINED)
+    assert (first.unhashed, first.place.warnings) == ((), ())
+    assert [package.name for package in second.unhashed] == ["deep-one", "deep-two"]
+    assert second.place.warnings == ("deep-one==2.0 and 1 more have no hash: memory got no answer from the package index",)
+
+
+def test_what_was_found_before_the_index_went_away_is_kept(tmp_path: Path) -> None:
+    lock = locked(Faltering(index_of(*PINS[:4]), answers=2), tmp_path)  # all of them, the first half, and no more
+    assert [package.pin for package in lock.unhashed] == list(PINS[4:])
+    assert lock.place.warnings == ("pack-e==1.4 and 3 more have no hash: memory got no answer from the package index",)
+
+
+def test_pytorchs_own_index_is_asked_last_and_costs_the_others_no_hash(tmp_path: Path) -> None:
+    torch = Pin(name="torch", version="9.9.9+cpu")
+    installer = Faltering(index_of(*PINS, *TRAINED), answers=2)
+    first, second = all_locked(installer, tmp_path, PINS, tuple(sorted([*TRAINED, torch])))
+    assert first.unhashed == ()
+    assert [package.pin for package in second.unhashed] == [torch]
+    assert installer.asked[2:] == [("torch==9.9.9+cpu",)]
+    assert "torch==9.9.9+cpu has no hash: memory got no answer from the package index" in second.place.warnings
 
 
 def test_pins_asks_no_index(tmp_path: Path) -> None:
@@ -80,14 +156,18 @@ def test_the_second_lock_of_the_same_pins_asks_nobody_and_is_the_same(tmp_path: 
     assert again.asked == []
 
 
-@pytest.mark.parametrize("harm", ["", "[[[", "lock-version = '1.0'\ncreated-by = 'me'\n"])
+WITHOUT_HASH = '{"package": {"name": "pack-c", "version": "1.2", "wheels": [{"name": "c.whl"}]}}'
+AT_HOME = f'{{"package": {{"name": "pack-c", "version": "1.2", "wheels": [{{"name": "c.whl", "url": "file:///c.whl", "hashes": {{"sha256": "{"0" * 64}"}}}}]}}}}'
+
+
+@pytest.mark.parametrize("harm", ["", "[[[", "[" * 100_000, '{"package": {"name": "evil", "version": "1.2"}}', WITHOUT_HASH, AT_HOME])
 def test_a_spoiled_cache_is_made_again(tmp_path: Path, harm: str) -> None:
     first = locked(MemoryInstaller(index_of(*PINS)), tmp_path)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.rglob("pack-c==1.2.json")
     path.write_text(harm)
     again = MemoryInstaller(index_of(*PINS))
     assert locked(again, tmp_path) == first
-    assert len(again.asked) == 1
+    assert again.asked == [("pack-c==1.2",)]
 
 
 def test_a_cache_that_cannot_be_written_costs_no_lock(tmp_path: Path) -> None:
@@ -190,6 +270,29 @@ def test_pip_stands_in_for_uv_and_makes_an_environment_too(tmp_path: Path) -> No
     (sha256, *_) = hashes_of(installer.compiled([SMALL], deadline=FAR))
     python, refusal = installer.environment(tmp_path, (f"{SMALL} --hash=sha256:{sha256}\n",), ())
     assert (python.is_file(), refusal) == (True, "")
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_file_of_a_folder_here_gets_no_hash_into_a_lock(tool: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if tool == "pip":
+        request.getfixturevalue("without_uv")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "mlprod_no_such_package-0.0.1-py3-none-any.whl", "w") as wheel:
+        info = "mlprod_no_such_package-0.0.1.dist-info"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {UNKNOWN.name}\nVersion: {UNKNOWN.version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    places = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    places |= {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(wheels)}
+    installer = Installer({**kept, **places})
+    (entry_there,) = (installer.compiled([UNKNOWN], deadline=FAR) or {})["packages"]
+    assert entry_there["wheels"], f"{tool} itself has found it, in the folder"
+    (lock,) = Environments(tmp_path / "cache", installer, hashes=True, environ={}, tell=lambda _line: None).lock([(UNKNOWN,)])
+    assert [package.pin for package in lock.unhashed] == [UNKNOWN]
+    assert lock.place.warnings == (f"{UNKNOWN} is on no index that was asked, so it has no hash",)
+    assert not [word for word in ("file:", str(tmp_path)) if word in lock_text(lock)]
 
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])

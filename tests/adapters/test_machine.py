@@ -15,8 +15,9 @@ IMPORTED = """
 import sys
 sys.path[:0] = sys.argv[1:]
 import alpha, group.one
-from jupyter_mlprod.adapters.machine import imported_requirements
-print("\\n".join(imported_requirements()))
+from jupyter_mlprod.adapters.machine import imported_requirements, training_requirements
+print(*imported_requirements(), sep="\\n")
+print(*training_requirements(), sep="\\n", file=sys.stderr)
 """
 
 
@@ -94,7 +95,9 @@ def test_what_no_package_brings_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_process_records_what_it_has_imported_and_nothing_else(tmp_path: Path) -> None:
     site, source = tmp_path / "site", tmp_path / "a source"
-    install(site, "alpha-dist", files=("alpha/__init__.py",))
+    install(site, "alpha-dist", files=("alpha/__init__.py",), requires=("loaded-by-alpha", "slow; extra == 'slow'"))
+    for name in ("loaded-by-alpha", "slow"):
+        install(site, name)
     install(site, "beta-dist", files=("beta/__init__.py",))
     install(site, "group-one", files=("group/one.py",))
     install(site, "group-two", files=("group/two.py",))
@@ -108,3 +111,7 @@ def test_a_process_records_what_it_has_imported_and_nothing_else(tmp_path: Path)
     assert {pin for pin in pins if pin.endswith("==1.0")} == {"alpha-dist==1.0", "group-one==1.0", "edited==1.0"}
     assert {f"msgspec=={version('msgspec')}", f"jupyter-mlprod=={version('jupyter-mlprod')}"} <= set(pins)
     assert not [pin for pin in pins if pin.startswith(("torch==", "mlflow==", "numpy=="))]
+    trained = done.stderr.split()
+    assert set(pins) | {"loaded-by-alpha==1.0", f"numpy=={version('numpy')}"} <= set(trained), "what those require is part of the training"
+    assert "slow==1.0" not in trained
+    assert trained == sorted(trained)

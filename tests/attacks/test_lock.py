@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_mlprod.core.bundle import LOCK, REQUIREMENTS
+from jupyter_mlprod.core.bundle import LOCK, ORIGIN, REQUIREMENTS, TRAINING_LOCK
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.lock import bundle_lock
+from jupyter_mlprod.core.lock import bundle_lock, training_lock
 
 HASH = "0" * 64
 WHEEL = "six-1.17.0-py2.py3-none-any.whl"
 HEAD = 'lock-version = "1.0"\ncreated-by = "somebody"\n[[packages]]\nname = "six"\nversion = "1.17.0"\n'
 GOOD = f'wheels = [{{ name = "{WHEEL}", url = "https://files.example/{WHEEL}", hashes = {{ sha256 = "{HASH}" }} }}]\n'
+ORIGIN_TEXT = (
+    '{"created_at": "", "actor": "", "python": "", "platform": "", "training": {"requirements": ["six==1.17.0", "odd==1.0 beta"]}}'
+)
 LINES = [
     "--index-url https://evil.example/simple",
     "-r other.txt",
@@ -71,6 +74,7 @@ LOCKS = {
 def bundle(tmp_path: Path, no_child: None) -> Path:
     (tmp_path / "attached").mkdir()
     (tmp_path / REQUIREMENTS).write_text("six==1.17.0\n")
+    (tmp_path / ORIGIN).write_text(ORIGIN_TEXT)
     return tmp_path
 
 
@@ -107,6 +111,24 @@ def test_a_requirement_that_is_not_name_and_version_is_refused(bundle: Path, lin
 def test_a_lock_with_anything_but_pins_and_hashed_files_is_refused(bundle: Path, text: str) -> None:
     (bundle / LOCK).write_text(text)
     assert LOCK in refusal(bundle_lock, bundle)
+
+
+@pytest.mark.parametrize("text", LOCKS.values(), ids=list(LOCKS))
+def test_a_lock_of_the_training_is_read_by_the_same_rules(bundle: Path, text: str) -> None:
+    assert training_lock(bundle) is None
+    (bundle / TRAINING_LOCK).write_text(HEAD + GOOD)
+    lock = training_lock(bundle)
+    assert lock is not None
+    assert not lock.unhashed
+    (bundle / TRAINING_LOCK).write_text(text)
+    assert refusal(training_lock, bundle).startswith(TRAINING_LOCK)
+
+
+@pytest.mark.parametrize("said", ["", "[", '["six==1.16.0"]', '["six==1.17.0", "Six==1.17.0"]', '["a==1", "six==1.17.0"]'])
+def test_a_lock_of_the_training_pins_what_the_origin_says(bundle: Path, said: str) -> None:
+    (bundle / TRAINING_LOCK).write_text(HEAD + GOOD)
+    (bundle / ORIGIN).write_text(ORIGIN_TEXT.replace('["six==1.17.0", "odd==1.0 beta"]', said))
+    assert ORIGIN in refusal(training_lock, bundle)
 
 
 @pytest.mark.parametrize("name", [REQUIREMENTS, LOCK])

@@ -50,8 +50,8 @@ class Installing:
     def __init__(self) -> None:
         self.installed: list[Lock] = []
 
-    def lock(self, pins: Sequence[Pin]) -> Lock:
-        raise AssertionError(f"nobody asked to lock {pins}")
+    def lock(self, wanted: Sequence[Sequence[Pin]]) -> tuple[Lock, ...]:
+        raise AssertionError(f"nobody asked to lock {wanted}")
 
     def rebuild(self, lock: Lock, folder: Path, digest: str) -> Rebuilt:
         self.installed.append(lock)

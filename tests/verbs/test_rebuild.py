@@ -22,7 +22,7 @@ from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import ATTACHED_SIGNATURE, GOLDEN_ANSWERS, LOCK
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.lock import Lock, LockedPackage, PackageTool, Pin, Source, attach_lock, bundle_lock, lock_text
+from jupyter_mlprod.core.lock import Lock, LockedPackage, PackageTool, Pin, Source, attach_locks, bundle_lock, lock_text
 from jupyter_mlprod.core.ports import Locks
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.rebuild import Rebuilt
@@ -43,7 +43,7 @@ def locked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The champion's folder, with a lock that the real index was asked for."""
     monkeypatch.setenv("MLPROD_LOCK", "hashes")
     workspace, champion = desk.workspace(), find_bundle("tiny@champion", desk.workspace())
-    attach_lock(champion.folder, workspace)
+    attach_locks(champion.folder, workspace)
     attach(champion, workspace)
     return champion.folder
 
@@ -144,8 +144,8 @@ class Answered:
     def __init__(self, rebuilt: Rebuilt) -> None:
         self.rebuilt = rebuilt
 
-    def lock(self, pins: Sequence[Pin]) -> Lock:
-        raise AssertionError(f"nobody asked to lock {pins}")
+    def lock(self, wanted: Sequence[Sequence[Pin]]) -> tuple[Lock, ...]:
+        raise AssertionError(f"nobody asked to lock {wanted}")
 
     def rebuild(self, lock: Lock, folder: Path, digest: str) -> Rebuilt:
         return self.rebuilt
@@ -252,7 +252,7 @@ def test_cancelling_ends_the_installer_and_removes_the_environment(desk: Desk, l
 def test_a_lock_with_hashes_stays_when_the_index_is_away_the_next_time(desk: Desk, locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (locked / LOCK).read_text()
     monkeypatch.setenv("MLPROD_LOCK", "pins")
-    attach_lock(locked, desk.workspace())
+    attach_locks(locked, desk.workspace())
     assert (locked / LOCK).read_text() == before
 
 

@@ -22,6 +22,7 @@ from jupyter_mlprod.core.bundle import (
     ORIGIN,
     SBOM,
     SIGNATURE,
+    TRAINING_LOCK,
     Bundle,
     Origin,
     Training,
@@ -80,7 +81,7 @@ def test_a_packaged_bundle_carries_provenance_sbom_card_and_a_statement_over_the
     first, second = said(folder / SIGNATURE), said(folder / ATTACHED_SIGNATURE)
     assert first["subject"] == [{"name": "tiny", "digest": {"sha256": made.removeprefix("sha256:")}}]
     assert first["predicateType"] == "https://slsa.dev/provenance/v1"
-    assert {subject["name"] for subject in second["subject"]} == {ORIGIN, LOCK, SBOM, CARD, CARD_HTML, CARD_WORDS, SIGNATURE}
+    assert {subject["name"] for subject in second["subject"]} == {ORIGIN, LOCK, TRAINING_LOCK, SBOM, CARD, CARD_HTML, CARD_WORDS, SIGNATURE}
     assert second["predicate"] == {"bundle": {"name": "tiny", "digest": made}}
     assert failed(bare_desk) == []
     assert "signed by" in findings(bare_desk)["signature_faults"].reason
@@ -163,7 +164,7 @@ def test_an_older_bundle_is_not_covered_and_signing_mends_it(packed: Desk, old: 
     assert (folder / CARD).is_file()
 
 
-@pytest.mark.parametrize("path", [ORIGIN, CARD_WORDS, LOCK])
+@pytest.mark.parametrize("path", [ORIGIN, CARD_WORDS, LOCK, TRAINING_LOCK])
 def test_an_attached_file_that_leads_elsewhere_is_never_read(packed: Desk, path: str) -> None:
     linked = bundle_of(packed) / path
     linked.unlink(missing_ok=True)
