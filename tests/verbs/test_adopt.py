@@ -107,6 +107,13 @@ def training_of(desk: Desk, model: Any) -> Training:
     return read_capture(workspace.models.capture(model, np.load("x8.npy").astype(np.float32), Ends(), shapes={})).training
 
 
+class Net(torch.nn.Module):
+    """A live module with the input of ``model.onnx``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :2]
+
+
 NO_MODULE = "an .onnx file holds a graph, and no module"
 
 
@@ -119,12 +126,12 @@ def test_where_it_comes_from_is_asked_of_the_store_and_not_of_this_process(busy:
 def test_of_a_file_this_process_knows_nothing_and_of_a_live_module_what_it_has_done(busy: Desk) -> None:
     linear(busy.folder / "model.onnx", shift=0.0)
     assert training_of(busy, "model.onnx") == Training(untrainable=NO_MODULE)
-    live = training_of(busy, torch.nn.Linear(3, 2))
+    live = training_of(busy, Net())
     assert live.parameters == {"lr": "not theirs"}
     assert live.metrics == {"accuracy": 0.99}
     assert (live.seeds["torch"], live.cells, live.adopted) == (7, ("sha256:of-this-kernel",), "")
-    mixed = training_of(busy, [torch.nn.Linear(3, 2), "models:/tiny/1"])
-    assert mixed == Training(untrainable="an ensemble holds its members' graphs, and no module", adopted="models:/tiny/1")
+    mixed = training_of(busy, [Net(), "models:/tiny/2"])
+    assert mixed == Training(untrainable="an ensemble holds its members' graphs, and no module", adopted="models:/tiny/2")
 
 
 def test_a_run_that_the_store_does_not_know_is_named_and_no_more(bare_desk: Desk) -> None:

@@ -411,7 +411,7 @@ def test_a_bundle_that_another_process_keeps_in_the_meantime_stays_and_is_attach
     staged = workspace.scratch / "staging-late"
     shutil.copytree(home, staged, ignore=shutil.ignore_patterns("attached", "bundle.json"))
     home.rename(bare_desk.folder / "theirs")
-    places = []
+    places: list[Path] = []
 
     def finish(folder: Path, whole: Bundle) -> None:
         assert whole == bundle
