@@ -136,10 +136,9 @@ class Live:
         """A batch as a file named by its content, written once; a personal one is nobody else's, since it is removed afterwards."""
         suffix = ".npz" if isinstance(raw, Mapping) or raw.dtype.kind in "OTU" else ".npy"
         name = uuid.uuid4().hex if personal else raw_digest(raw).removeprefix("sha256:")[:24]
-        path = self._kept(name + suffix, partial(self.workspace.data.write, raw))
         if personal:
-            self.passing.append(path)
-        return str(path)
+            self.passing.append(self.folder / (name + suffix))
+        return str(self._kept(name + suffix, partial(self.workspace.data.write, raw)))
 
     def _kept(self, name: str, write: Callable[[Path], object]) -> Path:
         """A file for its owner alone; what is named by its content is written once."""
