@@ -18,6 +18,7 @@ from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.extras import naming_the_extra
 from jupyter_mlprod.core.policy import EXECUTION, Policy
 from jupyter_mlprod.core.ports import Progress
+from jupyter_mlprod.core.private import CAPTURES
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.base import Request
 from jupyter_mlprod.core.settings import read_document
@@ -227,6 +228,10 @@ class Workspace:
 
         return MlflowRegistry(self.tracking_uri)
 
+    @property
+    def runs(self) -> "MlflowRegistry":
+        return self.registry
+
     @cached_property
     def runtimes(self) -> "OnnxRuntimes":
         from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntimes
@@ -303,7 +308,7 @@ class Workspace:
     def models(self) -> "Captures":
         from jupyter_mlprod.captures import Captures
 
-        return Captures(self.scratch / "captures", self, self._training)
+        return Captures(self.scratch / CAPTURES, self, self._training)
 
     def _training(self) -> "Training":
         from jupyter_mlprod.adapters.machine import training_requirements

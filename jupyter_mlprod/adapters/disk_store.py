@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -128,31 +128,45 @@ class DiskBundles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, folder: Path, bundle: Bundle, origin: Origin) -> Bundle:
+    def add(self, folder: Path, bundle: Bundle, origin: Origin, *, finish: Callable[[Path, Bundle], None] | None = None) -> Bundle:
         """Write the manifest into a staged folder and move it to its digest; a bundle that is there already keeps its files.
 
-        A folder that brings its own origin, such as one that was fetched, keeps what was said there of who made it.
+        A folder that brings its own origin, such as one that was fetched, keeps what was said there of who made it. ``finish`` attaches
+        the rest before the move, so that whoever is stopped leaves no bundle that is not whole; to one that is there, in its place.
         """
         try:
             files = tuple(_entries(folder, [path for path in _files(folder) if path != MANIFEST]))
             whole = msgspec.structs.replace(bundle, files=files)
-            brought = (folder / ORIGIN).is_file()
+            own_origin = None if (folder / ORIGIN).is_file() else msgspec.json.encode(origin)
             write_whole(folder / MANIFEST, canonical(whole))
             home = self.folder / _hex(digest(whole))
-            if home.exists() and self.faults(home)[1]:
-                shutil.rmtree(home)
-            if home.exists():
-                shutil.rmtree(folder)
-            else:
-                home.parent.mkdir(parents=True, exist_ok=True)
-                folder.rename(home)
-            if not brought:
-                # What covered attached/ until now does not cover the new origin.
-                (home / ATTACHED_SIGNATURE).unlink(missing_ok=True)
-                write_whole(home / ORIGIN, msgspec.json.encode(origin))
+            if not self._is_kept(home):
+                _finish(folder, whole, own_origin, finish)
+                if self._moved(folder, home):
+                    return whole
+            _finish(home, whole, own_origin, finish)
+            shutil.rmtree(folder)
         except OSError as error:
             raise disk_error(folder, error) from error
         return whole
+
+    def _is_kept(self, home: Path) -> bool:
+        return home.exists() and not self.faults(home)[1]
+
+    def _moved(self, folder: Path, home: Path) -> bool:
+        """Move a whole bundle to its digest, in place of a damaged one; False when another process has kept it in the meantime."""
+        if self._is_kept(home):
+            return False
+        if home.exists():
+            shutil.rmtree(home)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(home)
+        except OSError:
+            if not self._is_kept(home):
+                raise
+            return False
+        return True
 
     def path(self, digest: str) -> Path:
         folder = self.folder / _hex(digest)
@@ -188,6 +202,16 @@ class DiskBundles:
         freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         shutil.rmtree(folder)
         return freed
+
+
+def _finish(folder: Path, whole: Bundle, origin: bytes | None, finish: Callable[[Path, Bundle], None] | None) -> None:
+    """Attach to a bundle folder: who made it, when it does not bring that along, and what else ``finish`` has to say."""
+    if origin is not None:
+        # What covered attached/ until now does not cover the new origin.
+        (folder / ATTACHED_SIGNATURE).unlink(missing_ok=True)
+        write_whole(folder / ORIGIN, origin)
+    if finish is not None:
+        finish(folder, whole)
 
 
 def _files(folder: Path) -> list[str]:

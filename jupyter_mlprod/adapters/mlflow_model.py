@@ -4,6 +4,7 @@ Its ``MLmodel`` is YAML, so it is read by the safe loader, and an alias in it, w
 MLflow itself is not asked: loading a flavor is what could run code.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.mlmodel import LOADER, MLMODEL
 
 MAX_BYTES = 4_000_000
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 HINT = "log it as ONNX (mlflow.onnx), or a torch module with serialization_format='pt2'; or load it yourself and package the module"
 
 
@@ -52,7 +54,7 @@ def read_logged(folder: Path, name: str) -> Logged:
     if flavors.get("python_function", {}).get("loader_module") == LOADER:
         raise MlprodError(Code.BAD_MODEL, f"{name} is a bundle already", hint="mlprod show NAME:VERSION; every verb takes it as it is")
     run = document.get("run_id")
-    return Logged(file=_model_file(folder, flavors, name), run=run if isinstance(run, str) else "")
+    return Logged(file=_model_file(folder, flavors, name), run=run if isinstance(run, str) and RUN_ID.fullmatch(run) else "")
 
 
 def _document(file: Path, name: str) -> Mapping[str, Any]:

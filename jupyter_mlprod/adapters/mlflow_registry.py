@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from jupyter_mlprod.core.bundle import ATTACHED, MLFLOW_WRITES
+from jupyter_mlprod.core.bundle import ATTACHED, MLFLOW_WRITES, Training
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.tracking import told_of
 
 EXPERIMENT = "mlprod"
 DIGEST_TAG = "mlprod.digest"
@@ -80,7 +81,7 @@ except ImportError:
 
 
 class MlflowRegistry:
-    """Port `Registry`.
+    """Ports `Registry` and `Runs`: one MLflow holds both.
 
     Parameters
     ----------
@@ -151,6 +152,13 @@ class MlflowRegistry:
             into.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=f"{name}-{version}-", dir=into))
             return self._download(self._client.get_model_version_download_uri(name, str(version)), fresh)
+
+    def training(self, run: str) -> Training | None:
+        """What is stored of a run; None when there is no such run or no answer in time, and asking creates no database."""
+        if self._is_unborn:
+            return None
+        with quiet(), hushed():
+            return told_of(run, lambda: self._client.get_run(run).data)
 
     @property
     def _is_server(self) -> bool:

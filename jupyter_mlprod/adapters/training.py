@@ -5,29 +5,25 @@ generators keep no seed that could be read back, so theirs are not told.
 """
 
 import os
-import queue
 import shutil
 import subprocess
 import sys
-import threading
 from typing import Any
 
-from jupyter_mlprod.core.bundle import Training
+import msgspec
 
-STORE_WAIT_S = 5.0
-"""How long a tracking store may take; a package is not held up by a server that is down."""
+from jupyter_mlprod.core.bundle import Training
+from jupyter_mlprod.core.tracking import told_of
+
 SEEDS_IN_ENVIRONMENT = {"lightning": "PL_GLOBAL_SEED", "python hashes": "PYTHONHASHSEED"}
 
 
 def training_here(cells: tuple[str, ...], *, requirements: tuple[str, ...]) -> Training:
     """The facts of this process; ``cells`` are the digests of the notebook's executed cells, ``requirements`` what it was trained with."""
-    run, parameters, metrics = _mlflow_run()
-    return Training(
+    return msgspec.structs.replace(
+        _mlflow_run(),
         requirements=requirements,
         cells=cells,
-        mlflow_run=run,
-        parameters=parameters,
-        metrics=metrics,
         seeds=_seeds(),
         cuda=str(_of_torch("version.cuda") or ""),
         driver=_driver(),
@@ -61,29 +57,13 @@ def _driver() -> str:
     return told.stdout.split("\n")[0].strip() if told.returncode == 0 else ""
 
 
-def _mlflow_run() -> tuple[str, dict[str, str], dict[str, float]]:
-    """Id, parameters and last metrics of the run that is active in this thread; the id alone when its store does not answer in time."""
+def _mlflow_run() -> Training:
+    """The run that is active in this thread; its id alone when its store does not tell more of it."""
     mlflow = sys.modules.get("mlflow")
     active = getattr(mlflow, "active_run", None)
     run = active() if active is not None else None
     if mlflow is None or run is None:
-        return "", {}, {}
+        return Training()
     name = str(run.info.run_id)
-    answers: queue.Queue[Any] = queue.Queue()
     client = mlflow.MlflowClient()
-    threading.Thread(target=_ask, args=(client, name, answers), daemon=True).start()
-    try:
-        data = answers.get(timeout=STORE_WAIT_S)
-    except queue.Empty:
-        data = None
-    if data is None:
-        return name, {}, {}
-    finite = {key: float(value) for key, value in data.metrics.items() if abs(value) < float("inf")}
-    return name, dict(data.params), finite
-
-
-def _ask(client: Any, name: str, answers: "queue.Queue[Any]") -> None:
-    try:
-        answers.put(client.get_run(name).data)
-    except Exception:  # noqa: BLE001  stores raise what their libraries raise, and none of it may stop a package
-        answers.put(None)
+    return told_of(name, lambda: client.get_run(name).data) or Training(mlflow_run=name)

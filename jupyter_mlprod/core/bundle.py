@@ -134,10 +134,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     requirements : ``name==version`` of what that process had imported, and of what that requires
     cells : sha256 of each executed cell of the notebook, in the order of execution
-    mlflow_run, parameters, metrics : the active MLflow run
+    mlflow_run, parameters, metrics : the MLflow run that was active, or that logged the model which was taken over
     seeds : generator → seed, where it can be read
     cuda, driver : versions, empty without a GPU
     untrainable : why the module cannot be brought back; empty when it can
+    adopted : the models of other tools that were taken over, as they were named; nothing is then told of this process
     """
 
     requirements: tuple[str, ...] = ()
@@ -149,6 +150,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     cuda: str = ""
     driver: str = ""
     untrainable: str = ""
+    adopted: str = ""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

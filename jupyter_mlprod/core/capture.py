@@ -8,20 +8,26 @@
 It is the only thing that `package` reads of a model, so a live module, a file and an import path are packaged alike.
 """
 
+import os
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from jupyter_mlprod.core.bundle import GRAPH_DATA, Ensemble, Training
+from jupyter_mlprod.core.bundle import CLASSES, GRAPH_DATA, MODULE, STRUCTURE, WEIGHTS, Ensemble, Training
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.mlmodel import MLMODEL
 from jupyter_mlprod.core.raw import Array
+from jupyter_mlprod.core.subject import names_file
 
 GRAPH_FILE = "graph.onnx"
 REFERENCE_FILE = "reference.npz"
 CAPTURE_FILE = "capture.json"
+FILES = (GRAPH_FILE, GRAPH_DATA, REFERENCE_FILE, CAPTURE_FILE, MODULE, STRUCTURE, WEIGHTS, CLASSES)
+"""All that a capture may hold; ``module/`` is a folder."""
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +45,40 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     shapes: dict[str, tuple[int | str, ...]] = {}
     ensemble: Ensemble | None = None
     training: Training = Training()
+
+
+def own_capture(model: str, captures: Path) -> Path | None:
+    """The folder that a text names, if it is a capture of this workspace; None when it names something else.
+
+    What a capture says is believed: parity is proven against its answers, and its classes are signed. So it is one only where this
+    workspace makes captures, reached by no link, and with nothing in it that a capture does not have. ``MLmodel`` makes any other folder
+    a model of MLflow, of which only the model is read.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` for a capture from elsewhere, and for one that holds a link or a strange file.
+    """
+    if not names_file(f"{model}/{CAPTURE_FILE}"):
+        return None
+    folder = Path(model)
+    linked = any(path.is_symlink() for path in (captures.parent, captures, folder))
+    if linked or folder.resolve().parent != captures.resolve():
+        if names_file(f"{model}/{MLMODEL}"):
+            return None
+        what = f"{model[:200]} is a capture that this workspace has not made, and what it says of its model cannot be proven"
+        raise MlprodError(Code.BAD_MODEL, what, hint="package the model itself, or take over a folder with MLmodel")
+    for path in sorted(folder.rglob("*")):
+        name, status = path.relative_to(folder).as_posix(), path.lstat()
+        fits = stat.S_ISDIR(status.st_mode) if name == MODULE else _is_plain(status)
+        if name not in FILES or not fits:
+            what = f"{folder}: {name[:200]!r} is a link, or nothing that a capture holds"
+            raise MlprodError(Code.BAD_MODEL, what, hint="package the model again")
+    return folder
+
+
+def _is_plain(status: os.stat_result) -> bool:
+    """Whether it is a file that has no other name."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def read_capture(folder: Path) -> Capture:

@@ -25,6 +25,7 @@ def provenance(origin: Origin) -> Facts:
         ("gate run", origin.run),
         ("git commit", origin.git_commit),
         ("uncommitted changes", origin.git_dirty),
+        ("taken over from", training.adopted),
         ("MLflow run", training.mlflow_run),
         *((f"seed of {name}", str(seed)) for name, seed in sorted(training.seeds.items())),
         *((f"training parameter {name}", value) for name, value in sorted(training.parameters.items())),

@@ -10,6 +10,7 @@ from jupyter_mlprod.core.dossier import Dossier, stamp, time_of
 from jupyter_mlprod.core.record import DIGEST_PREFIX
 from jupyter_mlprod.core.sbom import package_url, version_in
 from jupyter_mlprod.core.statement import DIGEST
+from jupyter_mlprod.core.subject import MODEL_URI
 
 BUILD_TYPE = "https://jupyter-mlprod/package/v1"
 BUILDER = "https://jupyter-mlprod/package"
@@ -82,6 +83,8 @@ def _dependencies(dossier: Dossier) -> list[dict[str, Any]]:
         found.append({"name": "training data", "digest": _sha256(bundle.snapshot)})
     if origin is not None and origin.training.mlflow_run:
         found.append({"name": "training run", "uri": f"runs:/{origin.training.mlflow_run}"})
+    adopted = origin.training.adopted.split(", ") if origin else ()
+    found += [{"name": "model that was taken over", "uri": uri} for uri in adopted if uri.startswith(MODEL_URI)]
     training = origin.training.requirements if origin else ()
     return found + [{"uri": package_url(pin)} for pin in sorted({*dossier.requirements, *training})]
 

@@ -8,7 +8,10 @@ import ast
 import hashlib
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +25,7 @@ from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.private import LIVE, private_files, private_folder
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
@@ -34,8 +38,8 @@ from jupyter_mlprod.workspace import Workspace
 CODES = {"preprocess": Code.PREPROCESS, "postprocess": Code.POSTPROCESS}
 """Options that take a function, each with the code of its refusals."""
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
-LATER = ("snapshot", "columns", "model")
-"""What is captured after the rest, because it looks at other options: the contract, the data, and all of them."""
+ORDER = ("text", "array", "code", "labels", "snapshot", "columns", "model")
+"""In which what is live is captured, because some of it looks at other options: at the contract, the data, and the model at all of them."""
 EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
 """What labels are written as when they are not the words themselves."""
 
@@ -55,8 +59,9 @@ class Live:
         self.names = names
         self.workspace = workspace
         self.cells = cells
-        self.folder = workspace.scratch / "live"
+        self.folder = workspace.scratch / LIVE
         self.functions: dict[str, Callable[[Any], Any]] = {}
+        self.passing: list[Path] = []
 
     def capture(self, verb: str, values: dict[str, Any]) -> None:
         """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others.
@@ -68,17 +73,26 @@ class Live:
             if option.live == "code" and option.name in self.cells and option.name not in values:
                 values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
         kinds = {option.name: option.live for option in options if option.live and values.get(option.name)}
-        for name, live in sorted(kinds.items(), key=lambda item: LATER.index(item[1]) if item[1] in LATER else -1):
+        for name, live in sorted(kinds.items(), key=lambda item: ORDER.index(item[1])):
             word = str(values[name])
             if live == "code":
                 values[name] = self._code(word, name, values)
             elif not names_file(word):
                 values[name] = self._captured(word, live, values)
 
+    def forget(self) -> None:
+        """Remove what was made for one request alone: the capture of the model, and rows with what the contract calls personal."""
+        while self.passing:
+            path = self.passing.pop()
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def _captured(self, word: str, live: str, values: Mapping[str, Any]) -> str:
         match live:
             case "array":
-                return self._array(word)
+                return self._array(word, values)
             case "columns":
                 return self._columns(word, values)
             case "labels":
@@ -103,9 +117,9 @@ class Live:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
-    def _array(self, word: str) -> str:
+    def _array(self, word: str, values: Mapping[str, Any]) -> str:
         value = self.value(word)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value))
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_personal(values)))
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
         """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""
@@ -114,20 +128,26 @@ class Live:
         value = self.value(word)
         if isinstance(value, str | os.PathLike):
             return str(value) if Path(value).is_dir() else _named_file(value, word)
-        personal = [name for name, field in _edit(values).inputs.items() if field.pii]
-        data = canonical(redacted(self.workspace.snapshots.of_live(value), personal))
-        path = self.folder / f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}"
-        if not path.exists():
-            self.workspace.write_text(path, data.decode())
-        return str(path)
+        data = canonical(redacted(self.workspace.snapshots.of_live(value), _personal(values)))
+        write = partial(self.workspace.write_bytes, data=data)
+        return str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
 
-    def _written(self, raw: Raw) -> str:
-        """A batch as a file named by its content, written once."""
+    def _written(self, raw: Raw, *, personal: bool = False) -> str:
+        """A batch as a file named by its content, written once; a personal one is nobody else's, since it is removed afterwards."""
         suffix = ".npz" if isinstance(raw, Mapping) or raw.dtype.kind in "OTU" else ".npy"
-        path = self.folder / f"{raw_digest(raw).removeprefix('sha256:')[:24]}{suffix}"
+        name = uuid.uuid4().hex if personal else raw_digest(raw).removeprefix("sha256:")[:24]
+        if personal:
+            self.passing.append(self.folder / (name + suffix))
+        return str(self._kept(name + suffix, partial(self.workspace.data.write, raw)))
+
+    def _kept(self, name: str, write: Callable[[Path], object]) -> Path:
+        """A file for its owner alone; what is named by its content is written once."""
+        path = self.folder / name
+        private_folder(self.workspace.scratch)
         if not path.exists():
-            self.workspace.data.write(raw, path)
-        return str(path)
+            write(path)
+            private_files(path)
+        return path
 
     def _columns(self, word: str, values: Mapping[str, Any]) -> str:
         """Columns of the data stay names; other words are arrays of the notebook, gathered into one file."""
@@ -169,8 +189,7 @@ class Live:
         given = values.get("assets", [])
         assets = [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else list(given)
         for name, data in {path.name: carried.text.encode(), **carried.assets}.items():
-            if not (folder / name).exists():
-                self.workspace.write_bytes(folder / name, data)
+            self._kept(f"{folder.name}/{name}", partial(self.workspace.write_bytes, data=data))
             shared = any(Path(other).name == name and names_file(other) and Path(other).read_bytes() == data for other in assets)
             if name != path.name and not shared:
                 assets.append(str(folder / name))
@@ -209,10 +228,8 @@ class Live:
         return str(value) if names_file(str(value)) else self._text_file(str(value), ".toml")
 
     def _text_file(self, text: str, suffix: str) -> str:
-        path = self.folder / (hashlib.sha256(text.encode()).hexdigest()[:24] + suffix)
-        if not path.exists():
-            self.workspace.write_text(path, text)
-        return str(path)
+        name = hashlib.sha256(text.encode()).hexdigest()[:24] + suffix
+        return str(self._kept(name, partial(self.workspace.write_text, text=text)))
 
     def _model(self, word: str, values: Mapping[str, Any]) -> str:
         """A live module, or a list of them, becomes a capture; the original answers with the notebook's own function, not with its text."""
@@ -234,7 +251,9 @@ class Live:
             scores=str(values.get("scores", "auto")),
             labelled=bool(values.get("labels")),
         )
-        return str(self.workspace.models.capture(model, example, ends, shapes=shapes, combine=combine))
+        made = self.workspace.models.capture(model, example, ends, shapes=shapes, combine=combine)
+        self.passing.append(made)
+        return str(made)
 
     def _callable(self, spec: str) -> Callable[[Any], Any] | None:
         """The notebook's own function behind a spec, or the file's."""
@@ -245,6 +264,11 @@ class Live:
 def _edit(values: Mapping[str, Any]) -> ContractEdit:
     """What the contract option declares."""
     return decode_toml(_text_of(values, "contract"), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
+
+
+def _personal(values: Mapping[str, Any]) -> list[str]:
+    """The inputs that the contract option calls personal."""
+    return [name for name, field in _edit(values).inputs.items() if field.pii]
 
 
 def _text_of(values: Mapping[str, Any], name: str) -> str:

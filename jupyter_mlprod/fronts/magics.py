@@ -103,10 +103,13 @@ class MlprodMagics(Magics):
         workspace = self.workspace()
         workspace.cells = executed_cells(self.shell)
         live = Live(names, workspace, cells=self.cells)
-        request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
-        if isinstance(request, Load):
-            return workspace.module(request)
-        record = workspace.run(request)
+        try:
+            request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
+            if isinstance(request, Load):
+                return workspace.module(request)
+            record = workspace.run(request)
+        finally:
+            live.forget()
         self._stop_on_verdict(record, request, workspace)
         return record
 

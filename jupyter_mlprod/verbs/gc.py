@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
+from jupyter_mlprod.core.private import CAPTURES, LIVE
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.verdict import Verdict
@@ -54,7 +55,7 @@ def _judged(name: str, ports: Ports) -> bool:
 
 def _old_leftovers(ports: Ports) -> list[tuple[str, Path]]:
     """What captures, fetches and runs have left, once it is old enough that nobody can be using it."""
-    places = [("capture", ports.scratch / "captures"), ("data", ports.scratch / "live"), ("fetched", ports.scratch / "fetched")]
+    places = [("capture", ports.scratch / CAPTURES), ("data", ports.scratch / LIVE), ("fetched", ports.scratch / "fetched")]
     places += [("unpacked", ports.scratch / "unpacked"), ("run", ports.root / ".mlprod" / "runs")]
     paths = [(what, path) for what, place in places for path in sorted(place.glob("*"))]
     paths += [("staging", path) for path in sorted(ports.scratch.glob("staging-*"))]

@@ -1,20 +1,22 @@
 """``package``: a model, what stands before and behind it, labels and contract become a bundle.
 
-The bundle is staged, made to answer, and held against the original; only a bundle that agrees is given its digest and kept.
+The bundle is staged, made to answer, and held against the original; only a bundle that agrees is given its digest and kept. It is kept
+with its lock, documents and signatures or not at all: they are written while it is still staged.
 """
 
 import ast
 import shutil
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Training
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, REQUIREMENTS, Bundle
+from jupyter_mlprod.core.capture import GRAPH_FILE, REFERENCE_FILE, Capture, own_capture, read_capture
 from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -27,13 +29,14 @@ from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import parity as parity_policy
 from jupyter_mlprod.core.policy import parity_limit
 from jupyter_mlprod.core.ports import Ports, Runtime
+from jupyter_mlprod.core.private import CAPTURES, private_folder
 from jupyter_mlprod.core.raw import Array, Raw, rows
 from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
-from jupyter_mlprod.core.snapshot import redacted
-from jupyter_mlprod.core.subject import check_name, names_file
+from jupyter_mlprod.core.snapshot import Snapshot, redacted
+from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import judge
 
 
@@ -46,8 +49,7 @@ def run(request: Package, ports: Ports) -> Bundle:
     try:
         return _from_capture(request, parts, ports, folder=folder)
     finally:
-        if folder.resolve().is_relative_to(ports.scratch.resolve()):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
@@ -59,12 +61,30 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
+    bundle = _described(request, parts, capture, reference)
+    snapshot = redacted(parts.snapshot, bundle.contract.personal) if parts.snapshot else None
+    bundle = msgspec.structs.replace(bundle, snapshot=digest(snapshot) if snapshot else "")
+    origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
+    staging = private_folder(ports.scratch) / f"staging-{uuid.uuid4().hex[:12]}"
+    try:
+        _stage(bundle, parts, ports, folder=folder, staging=staging)
+        if snapshot:
+            _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
+        parity = _prove(bundle, ports, staging=staging, example=parts.example, reference=reference)
+        finish = partial(_finish, ports=ports, words=parts.words, snapshot=snapshot, parity=parity)
+        kept = ports.bundles.add(staging, bundle, msgspec.structs.replace(origin, training=capture.training), finish=finish)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    ports.session[kept.name] = digest(kept)
+    return kept
+
+
+def _described(request: Package, parts: Parts, capture: Capture, reference: Mapping[str, Array]) -> Bundle:
+    """The bundle before it has files: what the parts say, and what the original's answers show."""
     example = parts.example
-    contract = infer_contract(example, capture.outputs, reference, edit=parts.edit)
-    snapshot = redacted(parts.snapshot, contract.personal) if parts.snapshot else None
-    bundle = Bundle(
+    return Bundle(
         name=request.name,
-        contract=contract,
+        contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
         scores=infer_scores(
             combined_scores(request.scores) if capture.ensemble else request.scores,
             parts.labels,
@@ -72,25 +92,21 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         ),
         labels=parts.labels,
         preprocess=parts.preprocess.name,
-        snapshot=digest(snapshot) if snapshot else "",
         postprocess=parts.postprocess.name or msgspec.UNSET,
         normalization=dict(parts.ends.normalization) or msgspec.UNSET,
         operating_point=parts.point or msgspec.UNSET,
         ensemble=capture.ensemble or msgspec.UNSET,
     )
-    staging = ports.scratch / f"staging-{uuid.uuid4().hex[:12]}"
-    try:
-        _stage(bundle, parts, ports, folder=folder, staging=staging)
-        if snapshot:
-            _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
-            ports.records.put(snapshot)
-        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference, training=capture.training)
-        name = digest(kept)
-        attach_locks(ports.bundles.path(name), ports)
-        attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
-        return kept
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _finish(folder: Path, whole: Bundle, *, ports: Ports, words: str, snapshot: Snapshot | None, parity: Evidence) -> None:
+    """Attach lock, documents and signatures, and put the records that a bundle at hand has; the documents tell the evidence."""
+    attach_locks(folder, ports)
+    if snapshot is not None:
+        ports.records.put(snapshot)
+    ports.records.put(msgspec.structs.replace(parity, subject=digest(whole)))
+    attach(Found(bundle=whole, digest=digest(whole), folder=folder), ports, words=words)
+    ports.records.put(whole)
 
 
 def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging: Path) -> None:
@@ -98,10 +114,10 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
     try:
         staging.mkdir(parents=True)
         shutil.copyfile(folder / GRAPH_FILE, staging / GRAPH)
-        if (folder / GRAPH_DATA).exists():
-            shutil.copyfile(folder / GRAPH_DATA, staging / GRAPH_DATA)
-        if (folder / MODULE).is_dir():
-            shutil.copytree(folder / MODULE, staging / MODULE)
+        for path in (GRAPH_DATA, layout.STRUCTURE, layout.WEIGHTS, layout.CLASSES):
+            if (folder / path).exists():
+                (staging / path).parent.mkdir(exist_ok=True)
+                shutil.copyfile(folder / path, staging / path)
         pins = ports.machine.requirements(_modules(parts.preprocess.text + "\n" + parts.postprocess.text))
         _write_text(staging / REQUIREMENTS, "".join(f"{pin}\n" for pin in pins))
         _write_text(staging / MLMODEL, mlmodel_text(bundle.contract))
@@ -116,9 +132,8 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
         raise MlprodError(Code.DISK, f"the bundle could not be staged in {staging}: {error.strerror or error}") from error
 
 
-def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array], training: Training
-) -> Bundle:
+def _prove(bundle: Bundle, ports: Ports, *, staging: Path, example: Raw, reference: Mapping[str, Array]) -> Evidence:
+    """Hold the staged bundle against the original, and give it its golden samples; the evidence has no subject yet."""
     runtime = ports.runtimes.open(staging, bundle, threads=1)
     limit = parity_limit(ports.policies)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True, limit=limit)
@@ -133,13 +148,7 @@ def _prove_and_keep(
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False, limit=limit))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     _demand_replay(bundle, ports, staging=staging)
-    origin = msgspec.structs.replace(ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=training)
-    kept = ports.bundles.add(staging, bundle, origin)
-    name = digest(kept)
-    ports.records.put(kept)
-    ports.records.put(msgspec.structs.replace(parity, subject=name))
-    ports.session[kept.name] = name
-    return kept
+    return parity
 
 
 def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[str, Array]]:
@@ -195,8 +204,9 @@ def _modules(code: str) -> tuple[str, ...]:
 
 def _capture(request: Package, parts: Parts, ports: Ports) -> Path:
     """The capture that a magic has made already, or a new one from a file or an import path."""
-    if names_file(f"{request.model}/{CAPTURE_FILE}"):
-        return Path(request.model)
+    made = own_capture(request.model, ports.scratch / CAPTURES)
+    if made is not None:
+        return made
     if request.model.endswith((".pt", ".pth", ".pkl")):
         what = f"{Path(request.model).name}: loading it runs code that the file brings along"
         raise MlprodError(Code.BAD_MODEL, what, hint="load it yourself and package the module, or export .onnx")

@@ -146,7 +146,8 @@ def test_weights_of_a_large_ensemble_lie_beside_its_graph(bare_desk: Desk) -> No
     from jupyter_mlprod.adapters.ensemble_capture import EnsembleCapture
     from jupyter_mlprod.core.combine import Combine
 
-    models, folder = bare_desk.workspace().models, bare_desk.folder / "joined"
+    models = bare_desk.workspace().models
+    folder = models.folder
     nets = [nn.Linear(3, 200), nn.Linear(3, 200)]
     made = [(str(index), models.capture(net, X, Ends(), shapes={})) for index, net in enumerate(nets)]
     capture = EnsembleCapture(folder, limit=1000).join(made, Ends(), combine=Combine())

@@ -10,9 +10,9 @@ import mlflow
 import pytest
 import torch
 
-from jupyter_mlprod.adapters import training as module
 from jupyter_mlprod.adapters.machine import Machine, git_dirty
 from jupyter_mlprod.adapters.training import training_here
+from jupyter_mlprod.core import tracking
 from jupyter_mlprod.core.bundle import Training
 from jupyter_mlprod.core.capture import CAPTURE_FILE, Capture, add_training, write_capture
 
@@ -151,7 +151,7 @@ def test_a_store_that_fails_or_is_silent_costs_the_details_and_no_more(monkeypat
         raise RuntimeError("the store is away")
 
     release = threading.Event()
-    monkeypatch.setattr(module, "STORE_WAIT_S", 0.05)
+    monkeypatch.setattr(tracking, "STORE_WAIT_S", 0.05)
     for answer in (fails, lambda _name: release.wait(60)):
         monkeypatch.setitem(sys.modules, "mlflow", _store(answer))
         found = training_here((), requirements=())

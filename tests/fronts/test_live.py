@@ -354,6 +354,16 @@ def test_the_original_answers_with_the_notebooks_own_function(live: Live, models
     assert models.asked[0][2] is scale
 
 
+def test_a_capture_that_no_verb_took_is_forgotten(live: Live, models: Recorder) -> None:
+    Path("the-capture").mkdir()
+    live.names = {**live.names, "net": linear()}
+    captured(live, "package", model="net", name="n", example="X")
+    live.forget()
+    assert models.asked
+    assert not Path("the-capture").exists()
+    assert list(live.folder.glob("*.npy")), "rows that are not personal stay, since they are found again by their content"
+
+
 def test_a_function_named_by_its_file_is_the_one_in_the_file(live: Live, models: Recorder) -> None:
     Path("prep.py").write_text("def scale(batch):\n    return batch * 100\n")
     live.names = {**live.names, "net": linear(), "scale": scale}

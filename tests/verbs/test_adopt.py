@@ -3,15 +3,18 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
+import torch
 
 from jupyter_mlprod.adapters.mlflow_model import read_logged
 from jupyter_mlprod.core.answer import Ends
-from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.bundle import Bundle, Training
 from jupyter_mlprod.core.capture import read_capture
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
@@ -19,6 +22,7 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.requests import Evaluate, Gate, Package, Promote
 from jupyter_mlprod.core.verdict import Verdict
+from jupyter_mlprod.workspace import open_workspace
 from tests.verbs.tiny import PACKAGED, Desk, furnish, linear
 
 pytestmark = [
@@ -38,6 +42,9 @@ with torch.no_grad():
     net.weight[:] = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
     net.bias[:] = 0
 with mlflow.start_run() as run:
+    mlflow.log_param("lr", 0.1)
+    mlflow.log_metric("loss", 0.25)
+    mlflow.log_metric("odd", float("nan"))
     given = {"registered_model_name": "tiny", "pip_requirements": []}
     mlflow.pytorch.log_model(net, name="pt2", input_example=np.ones((4, 3), np.float32), serialization_format="pt2", **given)
     mlflow.onnx.log_model(onnx.load("model.onnx"), name="onnx", **given)
@@ -79,12 +86,70 @@ def test_both_flavors_are_taken_over_under_another_name(theirs: Desk, model: str
     assert not list((theirs.folder / ".mlprod" / "scratch").glob("*/*")), "what was fetched is gone"
 
 
-def test_where_it_comes_from_is_noted(theirs: Desk, logged: tuple[Path, str]) -> None:
-    x = np.load("x8.npy").astype(np.float32)
-    capture = read_capture(theirs.workspace().models.capture("models:/tiny@theirs", x, Ends(), shapes={}))
-    assert capture.training.mlflow_run == logged[1]
-    assert capture.training.parameters == {"adopted": "models:/tiny/2"}
-    shutil.rmtree(theirs.folder / ".mlprod" / "scratch")
+@pytest.fixture
+def busy(theirs: Desk) -> Iterator[Desk]:
+    """The same folder in a process that is training something else: a run of its own, a seed, executed cells."""
+    mlflow.set_tracking_uri(f"sqlite:///{theirs.folder / 'mine.db'}")
+    torch.manual_seed(7)
+    try:
+        with mlflow.start_run():
+            mlflow.log_param("lr", "not theirs")
+            mlflow.log_metric("accuracy", 0.99)
+            yield theirs
+    finally:
+        mlflow.set_tracking_uri("")
+        shutil.rmtree(theirs.folder / ".mlprod" / "scratch")
+
+
+def training_of(desk: Desk, model: Any) -> Training:
+    workspace = desk.workspace()
+    workspace.cells = ("sha256:of-this-kernel",)
+    return read_capture(workspace.models.capture(model, np.load("x8.npy").astype(np.float32), Ends(), shapes={})).training
+
+
+class Net(torch.nn.Module):
+    """A live module with the input of ``model.onnx``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :2]
+
+
+NO_MODULE = "an .onnx file holds a graph, and no module"
+
+
+def test_where_it_comes_from_is_asked_of_the_store_and_not_of_this_process(busy: Desk, logged: tuple[Path, str]) -> None:
+    assert training_of(busy, "models:/tiny@theirs") == Training(
+        mlflow_run=logged[1], parameters={"lr": "0.1"}, metrics={"loss": 0.25}, untrainable=NO_MODULE, adopted="models:/tiny/2"
+    )
+
+
+def test_of_a_file_this_process_knows_nothing_and_of_a_live_module_what_it_has_done(busy: Desk) -> None:
+    linear(busy.folder / "model.onnx", shift=0.0)
+    assert training_of(busy, "model.onnx") == Training(untrainable=NO_MODULE)
+    live = training_of(busy, Net())
+    assert live.parameters == {"lr": "not theirs"}
+    assert live.metrics == {"accuracy": 0.99}
+    assert (live.seeds["torch"], live.cells, live.adopted) == (7, ("sha256:of-this-kernel",), "")
+    mixed = training_of(busy, [Net(), "models:/tiny/2"])
+    assert mixed == Training(untrainable="an ensemble holds its members' graphs, and no module", adopted="models:/tiny/2")
+
+
+def test_a_run_that_the_store_does_not_know_is_named_and_no_more(bare_desk: Desk) -> None:
+    folder = model_folder(bare_desk.folder, "flavors: {onnx: {data: model.onnx}}\nrun_id: abc\n")
+    linear(folder / "model.onnx", shift=0.0)
+    lines: list[str] = []
+    workspace = open_workspace(bare_desk.folder, tell=lines.append)
+    capture = read_capture(workspace.models.capture("model", np.load("x8.npy").astype(np.float32), Ends(), shapes={}))
+    assert capture.training == Training(mlflow_run="abc", untrainable=NO_MODULE, adopted="model")
+    assert ["tells nothing of the run abc" in line for line in lines] == [True]
+    assert not (bare_desk.folder / ".mlprod" / "mlflow.db").exists(), "asking makes no database"
+
+
+@pytest.mark.parametrize("run", ["[abc]", "'a/../b'", "'<b>'", "7", "''"])
+def test_a_run_id_that_is_none_is_not_noted(bare_desk: Desk, run: str) -> None:
+    folder = model_folder(bare_desk.folder, f"flavors: {{onnx: {{data: model.onnx}}}}\nrun_id: {run}\n")
+    linear(folder / "model.onnx", shift=0.0)
+    assert read_logged(folder, "it").run == ""
 
 
 def test_a_pt2_becomes_the_first_champion_as_the_next_version_of_the_same_name(theirs: Desk) -> None:

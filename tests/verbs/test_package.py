@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, ORIGIN, SIGNATURE, SNAPSHOT, Bundle
+from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, LOCK, ORIGIN, SIGNATURE, SNAPSHOT, Bundle
 from jupyter_mlprod.core.capture import CAPTURE_FILE
 from jupyter_mlprod.core.contract import Tensor
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.requests import Package, Predict
+from jupyter_mlprod.verbs import package
 from tests.project import make_files, mlprod
 from tests.verbs.tiny import PACKAGE_WORDS, PACKAGED, Desk, graph, linear
 
@@ -373,6 +375,57 @@ def test_a_disk_that_fills_up_is_infrastructure_and_nothing_is_left_of_it(bare_d
     assert len(done.stderr.splitlines()) == 2, "what, and a hint"
     assert kept(bare_desk) == []
     assert bare_desk.command(*PACKAGE_WORDS) == 0, "the same command goes through once there is space"
+
+
+def cancelled(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", ["attach_locks", "attach"])
+def test_cancelled_while_it_is_attached_to_there_is_no_bundle(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    linear(bare_desk.folder / "model.onnx", shift=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(package, step, cancelled)
+        assert bare_desk.command(*PACKAGE_WORDS) == 130
+    assert not bare_desk.workspace().bundles.all()
+    assert not [path for path in kept(bare_desk) if "records" not in path]
+    assert bare_desk.command(*PACKAGE_WORDS) == 0
+    assert bare_desk.command("verify", "tiny") == 0
+
+
+def test_cancelled_while_a_bundle_is_packaged_again_it_stays_signed(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bare_desk.package(0.5)
+    before = (bare_desk.bundle_folder(made) / SIGNATURE).read_bytes()
+    monkeypatch.setattr(package, "attach_locks", cancelled)
+    assert bare_desk.command(*PACKAGE_WORDS) == 130
+    assert (bare_desk.bundle_folder(made) / SIGNATURE).read_bytes() == before
+    assert (bare_desk.bundle_folder(made) / LOCK).is_file()
+    assert bare_desk.command("predict", "tiny", "x.npy") == 0
+
+
+def test_a_bundle_that_another_process_keeps_in_the_meantime_stays_and_is_attached_to(bare_desk: Desk) -> None:
+    made = bare_desk.package(0.5)
+    workspace, home = bare_desk.workspace(), bare_desk.bundle_folder(made)
+    bundle, _ = workspace.bundles.faults(home)
+    assert bundle is not None
+    staged = workspace.scratch / "staging-late"
+    shutil.copytree(home, staged, ignore=shutil.ignore_patterns("attached", "bundle.json"))
+    home.rename(bare_desk.folder / "theirs")
+    places: list[Path] = []
+
+    def finish(folder: Path, whole: Bundle) -> None:
+        assert whole == bundle
+        if not places:
+            assert not home.exists(), "nobody sees it yet"
+            (bare_desk.folder / "theirs").rename(home)
+        places.append(folder)
+
+    origin = workspace.machine.origin(notebook="late.ipynb", run="")
+    assert workspace.bundles.add(staged, bundle, origin, finish=finish) == bundle
+    assert places == [staged, home]
+    assert not staged.exists()
+    assert (home / SIGNATURE).is_file(), "what was attached there stays"
+    assert "late.ipynb" in (home / ORIGIN).read_text()
 
 
 def test_a_key_that_cannot_be_read_is_told_before_anything_is_kept(bare_desk: Desk) -> None:
