@@ -114,8 +114,7 @@ class Live:
         value = self.value(word)
         if isinstance(value, str | os.PathLike):
             return str(value) if Path(value).is_dir() else _named_file(value, word)
-        personal = [name for name, field in _edit(values).inputs.items() if field.pii]
-        data = canonical(redacted(self.workspace.snapshots.of_live(value), personal))
+        data = canonical(redacted(self.workspace.snapshots.of_live(value), _edit(values).personal))
         path = self.folder / f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}"
         if not path.exists():
             self.workspace.write_text(path, data.decode())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
 from jupyter_mlprod.core.contract import Contract, Input, Tensor, Text
@@ -176,13 +177,21 @@ def _bundle(bundle: Bundle) -> View:
 
 
 def _real_data(bundle: Bundle) -> str:
-    """What of the example lies in the bundle as golden samples."""
+    """What of the example lies in the bundle as golden samples, and what of the training data in the snapshot."""
     personal = bundle.contract.personal
     real = [field.name for field in bundle.contract.inputs if field.name not in personal]
     listed = ", ".join(real[:8]) + (f" and {len(real) - 8} more" if len(real) > 8 else "")
     made_up = f"{', '.join(personal)} made up, being personal" if personal else ""
-    rows = f"the rows of the example: {listed}" if real else "none"
-    return "; ".join(part for part in (rows, made_up) if part)
+    rows = f"the rows of the example: {listed}" if real else ""
+    return "; ".join(part for part in (rows, _of_training(bundle) or ("" if rows else "none"), made_up) if part)
+
+
+def _of_training(bundle: Bundle) -> str:
+    if not bundle.snapshot or bundle.snapshot_values == 0:
+        return ""
+    if bundle.snapshot_values is UNSET:
+        return "values of the training data, not counted when it was packaged"
+    return f"{number(bundle.snapshot_values)} values of the training data: names of categories, extremes, quantiles"
 
 
 def _normalization(bundle: Bundle) -> str:

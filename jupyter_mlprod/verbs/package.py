@@ -31,7 +31,7 @@ from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
-from jupyter_mlprod.core.snapshot import redacted
+from jupyter_mlprod.core.snapshot import redacted, values_named
 from jupyter_mlprod.core.subject import check_name, names_file
 from jupyter_mlprod.core.verdict import judge
 
@@ -68,7 +68,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     assert isinstance(reference, Mapping)
     example = parts.example
     contract = infer_contract(example, capture.outputs, reference, edit=parts.edit)
-    snapshot = redacted(parts.snapshot, contract.personal) if parts.snapshot else None
+    snapshot = redacted(parts.snapshot, parts.edit.personal) if parts.snapshot else None
     bundle = Bundle(
         name=request.name,
         contract=contract,
@@ -80,6 +80,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         labels=parts.labels,
         preprocess=parts.preprocess.name,
         snapshot=digest(snapshot) if snapshot else "",
+        snapshot_values=values_named(snapshot) if snapshot else msgspec.UNSET,
         postprocess=parts.postprocess.name or msgspec.UNSET,
         normalization=dict(parts.ends.normalization) or msgspec.UNSET,
         operating_point=parts.point or msgspec.UNSET,
