@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -67,7 +68,9 @@ def test_the_real_values_of_the_snapshot_are_counted_and_told(table: Desk) -> No
     assert "ann@mail.example" in snapshot_in(table)
     quantiles_with_extremes, names = 17, {"north", "south", "ann@mail.example", "bob@mail.example"}
     assert made.snapshot_values == quantiles_with_extremes + len(names)
-    assert "the rows of the example: a, site; 21 values of the training data" in display.as_text(made)
+    assert "21 values of the training data; the rows of the example: a, site" in display.as_text(made)
+    old = msgspec.structs.replace(made, snapshot_values=msgspec.UNSET)
+    assert "uncounted values of the training data; the rows" in display.as_text(old), "an old manifest denies nothing"
     assert "values of the training data" not in display.as_text(package(table, **{**TABLE, "data": ""}))
 
 
