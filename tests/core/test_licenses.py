@@ -14,6 +14,7 @@ ASK_THE_SAME = [
     "Mozilla Public License 2.0 (MPL 2.0)",
     "European Union Public Licence 1.2 (EUPL 1.2)",
     "MIT License AND GNU General Public License v3 or later (GPLv3+)",
+    "CEA CNRS Inria Logiciel Libre License, version 2.1 (CeCILL-2.1)",
     "LGPLv3+",
     "GPL-2.0-or-later WITH Classpath-exception-2.0",
     "GPL-3.0-only AND (MIT OR BSD-3-Clause)",
