@@ -166,11 +166,12 @@ def _groups(spec: str, raw: Raw, ports: Ports) -> dict[str, NDArray[np.str_]]:
 
 def _refuse_personal(groups: Mapping[str, NDArray[np.str_]], raw: Raw, found: Found) -> None:
     """No slice by what the bundle calls personal, under whatever name: its values would stand in evidence, card and SBOM."""
-    snapshot = snapshot_of(found)
-    personal = {*found.bundle.contract.personal, *(column.name for column in (snapshot.columns if snapshot else ()) if column.withheld)}
-    shown = [raw[name].astype("U") for name in sorted(personal) if name in raw] if isinstance(raw, Mapping) else []
+    contract, snapshot = found.bundle.contract, snapshot_of(found)
+    personal = {*contract.personal, *(column.name for column in (snapshot.columns if snapshot else ()) if column.withheld)}
+    given = raw if isinstance(raw, Mapping) else {contract.inputs[0].name: raw}
+    held = [array for name, array in given.items() if name in personal]
     for name, values in groups.items():
-        if name in personal or any(np.array_equal(values, own) for own in shown):
+        if name in personal or any(all(str(own) == value for own, value in zip(array, values, strict=True)) for array in held):
             what = f"slice column {name!r} is personal data for {found.bundle.name}, and its values would stand in evidence and model card"
             hint = "slice by a column that is not personal, or by groups made of it in the notebook, such as ranges of age"
             raise MlprodError(Code.BAD_REQUEST, what, hint=hint)
