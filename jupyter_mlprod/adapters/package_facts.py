@@ -26,6 +26,7 @@ TIMEOUT_S = 10.0
 MOST_BYTES = 20_000_000
 CLASSIFIER = re.compile(r"License :: (?:OSI Approved :: )?(.+)")
 LONGEST_LICENSE = 100
+MARKS = ("introduced", "fixed", "last_affected")
 NO_SOURCE = "no advisory source was named: --advisories, or advisories in mlprod.toml"
 
 
@@ -71,57 +72,90 @@ class PackageFacts:
 
 
 def _from_files(path: Path, pins: Mapping[str, str]) -> Advisories:
+    """Every record of the files against every pin; a file that cannot be read may be about any of them, so then only finds are known."""
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     versions = {canonicalize_name(name): (name, _version(pin)) for name, pin in pins.items()}
-    found: list[str] = []
-    broken = 0
     read = 0
+    found: dict[str, str] = {}
+    unread: list[str] = []
+    unclear: dict[str, str] = {name: f"{name} has no version that can be compared" for name, version in versions.values() if not version}
     for file in files:
         try:
-            document = json.loads(file.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            broken += 1
+            records = _records(json.loads(file.read_bytes()))
+        except (OSError, ValueError, RecursionError) as error:
+            unread.append(f"{file.name} ({str(error)[:60]})")
             continue
-        for record in document if isinstance(document, list) else [document]:
-            read += isinstance(record, dict) and "affected" in record
-            found += _against(record, versions)
-    unscanned = [name for name, version in versions.values() if version is None] if read else list(pins)
-    why = [] if read else [f"{path} holds no OSV record"]
-    why += [f"{broken} files of {path} are no JSON"] if broken else []
-    why += [f"no version that can be compared: {', '.join(unscanned)}"] if read and unscanned else []
-    return Advisories(found=tuple(sorted(set(found))), unscanned=tuple(unscanned), why="; ".join(why))
+        read += len(records)
+        for record in records:
+            for name, version, affected in _about(record, versions):
+                answer = _is_affected(affected, version)
+                told = f"{name} {version}: {_id(record)}"
+                if answer:
+                    found[told] = name
+                elif answer is None:
+                    unclear[name] = f"{told} names no versions that can be compared"
+    why = [f"{path} holds no advisory of PyPI"] if not read else []
+    why += [f"{len(unread)} of {len(files)} files of {path} cannot be read, such as {unread[0]}"] if unread else []
+    unknown = pins if unread or not read else unclear
+    unscanned = tuple(name for name in pins if name in unknown and name not in found.values())
+    return Advisories(found=tuple(sorted(found)), unscanned=unscanned, why="; ".join([*why, *unclear.values()]))
 
 
-def _against(record: Any, versions: Mapping[NormalizedName, tuple[str, Version | None]]) -> Iterator[str]:
-    """The pins that one OSV record is about."""
-    if not isinstance(record, dict) or record.get("withdrawn"):
-        return
-    for affected in _dicts(record.get("affected")):
-        package = affected.get("package")
-        if not isinstance(package, dict) or package.get("ecosystem") != "PyPI":
-            continue
-        name, version = versions.get(canonicalize_name(str(package.get("name", ""))), ("", None))
-        if version is not None and _is_affected(affected, version):
-            yield f"{name} {version}: {str(record.get('id', 'advisory without an id'))[:60]}"
+def _records(document: Any) -> list[dict[str, Any]]:
+    """The records of a file that are about PyPI.
+
+    Raises
+    ------
+    ValueError : one of them is no OSV record, so that nobody knows what it says.
+    """
+    records = document if isinstance(document, list) else [document]
+    if not all(isinstance(record, dict) and "id" in record and isinstance(record.get("affected", []), list) for record in records):
+        raise ValueError("no OSV record")
+    return [record for record in records if any(_is_pypi(affected) for affected in _dicts(record.get("affected")))]
 
 
-def _is_affected(affected: Mapping[str, Any], version: Version) -> bool:
+def _is_pypi(affected: Mapping[str, Any]) -> bool:
+    package = affected.get("package")
+    return isinstance(package, dict) and package.get("ecosystem") == "PyPI"
+
+
+def _id(record: Mapping[str, Any]) -> str:
+    return str(record.get("id", "advisory without an id"))[:60]
+
+
+def _about(
+    record: Mapping[str, Any], versions: Mapping[NormalizedName, tuple[str, Version | None]]
+) -> Iterator[tuple[str, Version, dict[str, Any]]]:
+    """The pins that one record names, each with what it says of them."""
+    for affected in _dicts(record.get("affected")) if not record.get("withdrawn") else ():
+        if _is_pypi(affected):
+            name, version = versions.get(canonicalize_name(str(affected["package"].get("name", ""))), ("", None))
+            if version is not None:
+                yield name, version, affected
+
+
+def _is_affected(affected: Mapping[str, Any], version: Version) -> bool | None:
+    """Whether this version is among those that are named; None when that cannot be told."""
     listed = affected.get("versions")
-    if isinstance(listed, list) and any(_version(str(text)) == version for text in listed):
+    named = [_version(str(text)) for text in listed] if isinstance(listed, list) else []
+    events = [_dicts(span.get("events")) for span in _dicts(affected.get("ranges")) if span.get("type") == "ECOSYSTEM"]
+    spans = [_in_range(span, version) for span in events]
+    if version in named or True in spans:
         return True
-    return any(_in_range(_dicts(span.get("events")), version) for span in _dicts(affected.get("ranges")) if span.get("type") == "ECOSYSTEM")
+    return None if None in spans or not (named or spans) else False
 
 
-def _in_range(events: list[dict[str, Any]], version: Version) -> bool:
-    """The OSV algorithm: in the order of versions, ``introduced`` opens, ``fixed`` closes before it and ``last_affected`` behind it."""
-    marks = [
-        (mark, kind)
-        for event in events
-        for kind, text in event.items()
-        if (mark := _version("0" if text == "0" else str(text))) is not None
-    ]
+def _in_range(events: list[dict[str, Any]], version: Version) -> bool | None:
+    """The OSV algorithm: in the order of versions, ``introduced`` opens, ``fixed`` closes before it and ``last_affected`` behind it.
+
+    None when a version among them is none.
+    """
+    marks = [(_version(str(text)), kind) for event in events for kind, text in event.items() if kind in MARKS]
+    known = [(mark, kind) for mark, kind in marks if mark is not None]
+    if len(known) < len(marks) or not known:
+        return None
     inside = False
-    for mark, kind in sorted(marks):
+    for mark, kind in sorted(known):
         if kind == "introduced" and version >= mark:
             inside = True
         elif (kind == "fixed" and version >= mark) or (kind == "last_affected" and version > mark):
@@ -161,7 +195,7 @@ def _from_index(address: str, pins: Mapping[str, str]) -> Advisories:
             away = f"{urllib.parse.urlsplit(address).hostname} did not answer: {str(error)[:100]}"
             unscanned[name] = away
             continue
-        found += [f"{name} {version}: {str(item.get('id', 'advisory without an id'))[:60]}" for item in told if not item.get("withdrawn")]
+        found += [f"{name} {version}: {_id(item)}" for item in told if not item.get("withdrawn")]
     return Advisories(found=tuple(found), unscanned=tuple(unscanned), why="; ".join(dict.fromkeys(unscanned.values())))
 
 

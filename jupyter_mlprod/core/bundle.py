@@ -98,6 +98,7 @@ class Bundle(Record, frozen=True, kw_only=True, tag="bundle/1"):
     postprocess : name of the function in ``code/postprocess.py`` that makes the outputs out of what the graph gives
     normalization : by name of an input of the graph
     snapshot : digest of the training data that was named at packaging, or empty
+    snapshot_values : how many of their values ``snapshot.json`` states as they are; unset without a snapshot
     """
 
     name: str
@@ -111,6 +112,7 @@ class Bundle(Record, frozen=True, kw_only=True, tag="bundle/1"):
     normalization: dict[str, Normalization] | UnsetType = UNSET
     operating_point: OperatingPoint | UnsetType = UNSET
     ensemble: Ensemble | UnsetType = UNSET
+    snapshot_values: int | UnsetType = UNSET
 
     @property
     def has_code(self) -> bool:

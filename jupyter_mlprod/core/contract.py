@@ -5,11 +5,13 @@ integers and names: a name is a dimension that may vary between requests but is 
 """
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.record import Record
 
 DTYPES = (
@@ -102,10 +104,46 @@ class FieldEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pii: str | None = None
 
 
+class DataEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person may declare about a column of the training data that is no input: which personal data it holds."""
+
+    pii: str
+
+
 class ContractEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The document ``contract.toml``: ``[inputs.NAME]`` tables."""
+    """The document ``contract.toml``: ``[inputs.NAME]`` tables, and ``[data.COLUMN]`` tables.
+
+    The latter are about the snapshot alone: a request has no such column, so the contract that is stored does not name it.
+    """
 
     inputs: dict[str, FieldEdit] = {}
+    data: dict[str, DataEdit] = {}
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """Inputs and columns of the training data that hold personal data."""
+        return (*(name for name, field in self.inputs.items() if field.pii), *self.data)
+
+
+def data_faults(edit: ContractEdit, *, inputs: Iterable[str], columns: Iterable[str]) -> tuple[str, ...]:
+    """What is declared about columns of the training data and cannot be meant.
+
+    Parameters
+    ----------
+    inputs : names of the example's columns
+    columns : those of the training data; none when none was named
+    """
+    inputs, columns = set(inputs), tuple(columns)
+    faults = []
+    for name, field in edit.data.items():
+        if name in inputs:
+            faults.append(f"[data.{name}] is an input, whose golden samples would stay real: write [inputs.{name}]")
+        elif name not in columns:
+            known = did_you_mean(name, columns[:20]) if columns else ": there is none, --data names it"
+            faults.append(f"[data.{name}] names no column of the training data{known}")
+        elif not field.pii:
+            faults.append(f'[data.{name}] pii is empty; it is the class of personal data, such as "email"')
+    return tuple(faults)
 
 
 def edited(contract: Contract, edit: ContractEdit) -> tuple[Contract, tuple[str, ...]]:

@@ -81,6 +81,16 @@ def read_words(text: str) -> Words:
     return decode_toml(text, Words, name="card", code=Code.BAD_REQUEST)
 
 
+def words_in(folder: Path) -> Words:
+    """What was said for the card of a bundle; all of it empty when nothing was.
+
+    Raises
+    ------
+    MlprodError : ``bad-request`` for words that are none, ``bundle-broken`` for a file that cannot be read.
+    """
+    return read_words(text_in(folder, CARD_WORDS))
+
+
 def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
     """Collect what there is. Nothing is measured.
 
@@ -107,7 +117,7 @@ def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
         bundle=found.bundle,
         digest=found.digest,
         origin=origin,
-        words=read_words(words or text_in(found.folder, CARD_WORDS)),
+        words=read_words(words) if words else words_in(found.folder),
         requirements=tuple(str(package.pin) for package in packages),
         locked=tuple(package for package in packages if package.files),
         snapshot_rows=_rows(found.folder / SNAPSHOT) if found.bundle.holds(SNAPSHOT) else None,

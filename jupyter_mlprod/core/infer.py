@@ -17,7 +17,7 @@ from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
 
 TENSOR, TEXT = "input", "text"
-EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii"
+EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii; [data.COLUMN] takes pii"
 
 
 def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[str, Array], *, edit: ContractEdit) -> Contract:

@@ -1,6 +1,6 @@
 """What a bundle is made of besides the model: every option of ``package``, read and checked before any work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import msgspec
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import CODE, Normalization, OperatingPoint
-from jupyter_mlprod.core.contract import ContractEdit
+from jupyter_mlprod.core.contract import ContractEdit, data_faults
 from jupyter_mlprod.core.document import decode_toml, toml_text
 from jupyter_mlprod.core.dossier import read_words
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -60,6 +60,13 @@ def read_parts(request: Package, ports: Ports) -> Parts:
     postprocess, behind = _function(request.postprocess, Code.POSTPROCESS)
     labels = _labels(request.labels)
     normalization = _document(request.normalize, dict[str, Normalization], name="normalize")
+    edit = _document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT)
+    snapshot = ports.snapshots.of_file(request.data) if request.data else None
+    faults = data_faults(
+        edit, inputs=example if isinstance(example, Mapping) else (), columns=(one.name for one in snapshot.columns) if snapshot else ()
+    )
+    if faults:
+        raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults))
     return Parts(
         example=example,
         labels=labels,
@@ -67,10 +74,10 @@ def read_parts(request: Package, ports: Ports) -> Parts:
         postprocess=postprocess,
         assets=_assets(request.assets),
         ends=Ends(preprocess=before, postprocess=behind, normalization=_normalization(normalization)),
-        edit=_document(request.contract, ContractEdit, name="contract", code=Code.BAD_CONTRACT),
+        edit=edit,
         point=_operating_point(request.operating_point, labels),
         words=_words(request.card),
-        snapshot=ports.snapshots.of_file(request.data) if request.data else None,
+        snapshot=snapshot,
     )
 
 

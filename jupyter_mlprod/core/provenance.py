@@ -3,6 +3,7 @@
 It tells what was recorded and leaves out what was not. It is no proof: the machine that packages also signs, which is SLSA build level 1.
 """
 
+import re
 from typing import Any
 
 from jupyter_mlprod.core.bundle import Origin
@@ -15,6 +16,8 @@ from jupyter_mlprod.core.subject import MODEL_URI
 BUILD_TYPE = "https://jupyter-mlprod/package/v1"
 BUILDER = "https://jupyter-mlprod/package"
 BUILDER_PACKAGE = "jupyter-mlprod"
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+"""A digest of git, by SHA-1 or SHA-256; an origin may hold words in its place, when git did not answer."""
 
 
 def provenance(dossier: Dossier) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def _dependencies(dossier: Dossier) -> list[dict[str, Any]]:
     """What went in, as in-toto resource descriptors."""
     bundle, origin = dossier.bundle, dossier.origin
     found: list[dict[str, Any]] = []
-    if origin is not None and origin.git_commit:
+    if origin is not None and COMMIT.fullmatch(origin.git_commit):
         commit: dict[str, Any] = {"name": "git commit", "digest": {"gitCommit": origin.git_commit}}
         found.append(commit | ({"annotations": {"uncommittedChanges": origin.git_dirty}} if origin.git_dirty else {}))
     if origin is not None and DIGEST.fullmatch(origin.notebook_digest):

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from jupyter_mlprod.core import fingerprint
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.core.snapshot import PROBABILITIES, Categories, ColumnFacts, ColumnKind, Numbers
+from jupyter_mlprod.core.snapshot import BINS, PROBABILITIES, Categories, ColumnFacts, ColumnKind, Numbers
 
 SAMPLED_ROWS = 100_000
 SAMPLED_VALUES = 2_000_000
 FEWEST_ROWS = 1_000
-BINS = 64
 NAMED = 50
 """At most so many categories are named,"""
 HELD_BY = 5

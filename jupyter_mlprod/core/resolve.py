@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import CODE, ORIGIN, Bundle, Origin
+from jupyter_mlprod.core.bundle import CODE, ORIGIN, SNAPSHOT, Bundle, Origin
 from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import CHAMPION, holder
+from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.subject import Subject, parse_subject
 
 MOST_TEXT_BYTES = 8_000_000
@@ -107,6 +108,21 @@ def origin_of(folder: Path) -> Origin | None:
         return msgspec.json.decode(text_in(folder, ORIGIN), type=Origin)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def snapshot_of(found: Found) -> Snapshot | None:
+    """What a bundle says of its training data; None when none was named.
+
+    Raises
+    ------
+    MlprodError : ``bundle-broken`` when the file is no snapshot.
+    """
+    if not found.bundle.holds(SNAPSHOT):
+        return None
+    try:
+        return msgspec.json.decode((found.folder / SNAPSHOT).read_bytes(), type=Snapshot)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MlprodError(Code.BUNDLE_BROKEN, f"{SNAPSHOT} is no snapshot: {error}") from None
 
 
 def _digest_of(subject: Subject, ports: Ports) -> str | None:

@@ -13,14 +13,23 @@ import warnings
 
 from jupyter_mlprod.core.scan_acts import (
     ACTS,
+    ADDRESS,
+    ALLOW_PICKLE_AT,
     BUILTINS,
     ENVIRONMENT,
     HARMLESS_OS,
     HARMLESS_SHUTIL,
     INSIDES,
     LOADERS,
+    PATH_KEEPERS,
+    PATH_LISTS,
+    PATH_MAKERS,
+    PATH_WRITERS,
+    PATHS,
     POWERFUL,
+    PRETRAINED,
     READ_HERE,
+    READERS,
     WRITERS,
 )  # fmt: skip
 from jupyter_mlprod.core.scan_look import Notes
@@ -63,6 +72,8 @@ class _Reading:
 
     def __init__(self, tree: ast.Module) -> None:
         self.names: dict[str, set[str]] = {name: {f"builtins.{name}"} for name in BUILTINS}
+        self.texts: dict[str, set[str]] = {}
+        self.paths: set[str] = set()
         self.found: set[tuple[int, str]] = set()
         nodes = list(ast.walk(tree))
         for node in nodes:
@@ -70,6 +81,7 @@ class _Reading:
         for _ in range(3):  # names of names of names
             for node in nodes:
                 self._assignment(node)
+                self._path_name(node)
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         for node in nodes:
@@ -89,7 +101,7 @@ class _Reading:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 top = alias.name.split(".")[0]
-                self.names.setdefault(alias.asname or top, set()).add(alias.name if alias.asname else top)
+                self.names.setdefault(alias.asname or top, set()).add(_own(alias.name) if alias.asname else top)
                 self._judge(node, alias.name, "imports")
         elif isinstance(node, ast.ImportFrom) and not node.level:
             for alias in node.names:
@@ -97,19 +109,52 @@ class _Reading:
                 if alias.name == "*":
                     self._judge(node, str(node.module), "imports all of", whole=True)
                 else:
-                    self.names.setdefault(alias.asname or alias.name, set()).add(name)
+                    self.names.setdefault(alias.asname or alias.name, set()).add(_own(name))
                     self._judge(node, name, "imports")
 
     def _assignment(self, node: ast.AST) -> None:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for name in self._dotted(node.value):
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        self.names.setdefault(target.id, set()).add(name)
+            text = self._text(node.value)
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    self.names.setdefault(target.id, set()).update(self._dotted(node.value))
+                    self.texts.setdefault(target.id, set()).update({text} if text else ())
+                    self.paths |= {target.id} if self._is_path(node.value) else set()
+
+    def _path_name(self, node: ast.AST) -> None:
+        """What a loop over a folder, or the declared type of a parameter, says to be a path."""
+        if isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name):
+            match node.iter:
+                case (
+                    ast.Call(func=ast.Attribute(attr=method))
+                    | ast.Call(func=ast.Name(id="sorted" | "list"), args=[ast.Call(func=ast.Attribute(attr=method)), *_])
+                ) if method in PATH_LISTS:
+                    self.paths.add(node.target.id)
+        elif isinstance(node, ast.arg) and node.annotation is not None and self._dotted(node.annotation) & PATHS:
+            self.paths.add(node.arg)
+
+    def _is_path(self, node: ast.expr) -> bool:
+        """Whether an expression is seen to come to a path."""
+        match node:
+            case ast.Name(id=name):
+                return name in self.paths
+            case ast.Call(func=ast.Attribute(attr=method)) if method in PATH_MAKERS:
+                return True
+            case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in PATH_KEEPERS:
+                return self._is_path(value)
+            case ast.Call(func=function):
+                return bool(self._dotted(function) & PATHS)
+            case ast.Attribute(value=value, attr=name) if name in PATH_KEEPERS:
+                return self._is_path(value)
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return self._is_path(left) or self._is_path(right)
+        return False
 
     def _dotted(self, node: ast.expr) -> set[str]:
-        """The dotted names that an expression may stand for."""
+        """The dotted names that an expression may stand for; a module that another has imported is that module again."""
+        return {_own(name) for name in self._followed(node)}
+
+    def _followed(self, node: ast.expr) -> set[str]:
         if isinstance(node, ast.Name):
             return self.names.get(node.id, set())
         if isinstance(node, ast.Attribute):
@@ -163,12 +208,9 @@ class _Reading:
         return ""
 
     def _judge(self, node: ast.AST, name: str, verb: str, *, whole: bool = False) -> None:
-        """Tell when a dotted name, or what it lies in, does something; a module that another has imported is that module again."""
+        """Tell when a dotted name, or what it lies in, does something."""
+        name = _own(name)
         parts = name.split(".")
-        borrowed = next((index for index in range(1, len(parts)) if parts[index].lstrip("_") in POWERFUL), 0)
-        if borrowed and len(parts) > borrowed + 1:
-            parts = [parts[borrowed].lstrip("_"), *parts[borrowed + 1 :]]
-            name = ".".join(parts)
         if name in HARMLESS_SHUTIL or name.startswith("os.path."):
             return
         if name in ENVIRONMENT or ".".join(parts[:2]) in ENVIRONMENT:
@@ -193,6 +235,8 @@ class _Reading:
             self._tell(node, f"uses {node.attr}, which reaches into the interpreter")
         if whole:
             for name in self._dotted(node):
+                if name in POWERFUL:
+                    self._tell(node, f"hands {name} on as a value, which cannot be followed")
                 self._judge(node, name, "uses")
 
     def _call(self, node: ast.Call) -> None:
@@ -210,15 +254,52 @@ class _Reading:
         if called & {"importlib.import_module", "importlib.__import__"}:
             key = self._text(node.args[0]) if node.args else ""
             self._judge(node, key, "imports") if key else self._tell(node, "imports a module by a name that is made up as it goes")
-        if method in WRITERS and not called:
+        if (method in WRITERS and not called) or (method in PATH_WRITERS and self._moves(node)):
             self._tell(node, f"calls .{method}(), which writes or removes files")
         if method in LOADERS and not called:
             self._tell(node, f"calls .{method}(), which loads what may run code")
-        if any(
-            word.arg == "allow_pickle" and not (isinstance(word.value, ast.Constant) and word.value.value is False)
-            for word in node.keywords
-        ):
+        if self._allows_pickle(node, called):
             self._tell(node, "allows pickle in what it loads")
+        self._reading(node, {method, *(name.rpartition(".")[2] for name in called)})
+
+    def _moves(self, node: ast.Call) -> bool:
+        """Whether it is a path that is renamed: one argument, where text has two and a table has names."""
+        return isinstance(node.func, ast.Attribute) and len(node.args) == 1 and not node.keywords and self._is_path(node.func.value)
+
+    def _allows_pickle(self, node: ast.Call, called: set[str]) -> bool:
+        """By name, or of numpy's own readers by position; where that is unpacked from something, it is not known."""
+        given = [word.value for word in node.keywords if word.arg == "allow_pickle"]
+        for name in called & set(ALLOW_PICKLE_AT):
+            place = ALLOW_PICKLE_AT[name]
+            given += [arg for arg in node.args[: place + 1] if isinstance(arg, ast.Starred)] + node.args[place : place + 1]
+            given += [word.value for word in node.keywords if word.arg is None]
+        return any(not (isinstance(value, ast.Constant) and value.value is False) for value in given)
+
+    def _reading(self, node: ast.Call, verbs: set[str]) -> None:
+        """A reader that is given an address, and a pretrained model that is no folder beside the code."""
+        given = [*node.args, *(word.value for word in node.keywords)]
+        verb = next((verb for verb in sorted(verbs) if READERS.fullmatch(verb)), "")
+        schemes = {scheme for value in given for scheme in self._schemes(value)} if verb else set()
+        if schemes:
+            self._tell(node, f"calls {verb}() on an address of {min(schemes)}, which opens connections")
+        named = node.args[:1] or [word.value for word in node.keywords if word.arg in ("pretrained_model_name_or_path", "identifier")]
+        offline = any(
+            word.arg == "local_files_only" and isinstance(word.value, ast.Constant) and word.value.value is True for word in node.keywords
+        )
+        if PRETRAINED in verbs and not offline and not (named and self._lies_here(named[0])):
+            self._tell(node, f"calls {PRETRAINED}() by a name that is no folder beside the code, which opens connections")
+
+    def _schemes(self, node: ast.expr) -> set[str]:
+        """Of the addresses that an argument holds, or that a name in it was given."""
+        texts = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)]
+        texts += [text for inner in ast.walk(node) if isinstance(inner, ast.Name) for text in self.texts.get(inner.id, ())]
+        return {found[1].lower() for text in [*texts, self._text(node)] if (found := ADDRESS.match(text))}
+
+    def _lies_here(self, node: ast.expr) -> bool:
+        """Whether what is named is a path: made by `pathlib`, by way of ``__file__``, or written as one."""
+        texts = self.texts.get(node.id, set()) if isinstance(node, ast.Name) else {self._text(node)} - {""}
+        beside = any(isinstance(inner, ast.Name) and inner.id in self.paths | {"__file__"} for inner in ast.walk(node))
+        return beside or self._is_path(node) or (bool(texts) and all(text.startswith((".", "/", "~")) for text in texts))
 
     def _opening(self, node: ast.Call, *, by_method: bool) -> None:
         """An ``open`` for anything but reading, or in a mode that is not known; of a method only a mode that can be read is told."""
@@ -238,6 +319,13 @@ class _Reading:
             self._tell(node, f"uses {key}, which reaches into the interpreter")
         for owner in owners if key else ():
             self._judge(node, f"{owner}.{key}", "reaches for")
+
+
+def _own(name: str) -> str:
+    """The name by which a module is known wherever it is reached from: ``random._os.system`` is ``os.system``."""
+    parts = name.split(".")
+    at = next((index for index in range(len(parts) - 1, 0, -1) if parts[index].lstrip("_") in POWERFUL), 0)
+    return ".".join([parts[at].lstrip("_"), *parts[at + 1 :]])
 
 
 def _unpacked(text: str) -> str:

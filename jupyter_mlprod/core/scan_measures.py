@@ -10,15 +10,16 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mlprod.core.bundle import REQUIREMENTS, Bundle
+from jupyter_mlprod.core.dossier import words_in
+from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.evidence import Measure
+from jupyter_mlprod.core.licenses import is_copyleft
 from jupyter_mlprod.core.ports import Packages, Ports
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.scan_look import Look, SpotKind
 
 Found = dict[str, list[str]]
 """Place → what was found there."""
-
-COPYLEFT = ("AGPL", "GPL", "LGPL", "MPL", "EPL", "CDDL", "EUPL", "OSL", "CC-BY-SA", "CECILL", "GNU ", "MOZILLA PUBLIC", "ECLIPSE PUBLIC")
 
 
 def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: Ports, *, advisories: str = "") -> tuple[Measure, ...]:
@@ -35,7 +36,8 @@ def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: 
         *_each(count("hostile_code", _total(looks, "code"), n=n), _found(looks, "code")),
         *_each(count("secrets", _total(looks, "secret"), n=n), _found(looks, "secret")),
         *_each(count("personal_data", _total(looks, "personal"), n=n), _found(looks, "personal")),
-        *_dependencies(folder / REQUIREMENTS, ports.packages, advisories=advisories),
+        *_licenses(_pins(folder / REQUIREMENTS), folder, ports.packages),
+        *_advisories(_pins(folder / REQUIREMENTS), ports.packages, source=advisories),
     )
 
 
@@ -123,19 +125,33 @@ def _each(whole: Measure, found: Found, *, key: str = "file") -> tuple[Measure, 
     return (_told(whole, found), *places)
 
 
-def _dependencies(requirements: Path, packages: Packages, *, advisories: str) -> tuple[Measure, ...]:
-    """Licenses and advisories of the packages that a bundle names. With nothing looked up there is no count of vulnerabilities at all:
-    nothing scanned is not nothing found."""
-    pins = _pins(requirements)
+def _licenses(pins: dict[str, str], folder: Path, packages: Packages) -> tuple[Measure, ...]:
+    """Of the packages that a bundle names, as they declare it, and of its training data, as the words for its card say it."""
     names = {name: packages.license(name) for name in pins}
     unknown = [name for name, text in names.items() if not text]
     copyleft = [f"{name} ({text[:60]})" for name, text in names.items() if is_copyleft(text)]
-    known = packages.advisories(pins, source=advisories)
-    looked_up = len(pins) - len(known.unscanned)
+    stated, what = _data_license(folder)
     return (
         count("licenses_unknown", len(unknown), n=len(pins), note=joined(unknown), where={"of": "dependencies"}),
-        count("licenses_unknown", 1, n=1, note="the license of the training data is not provided", where={"of": "data"}),
+        count("licenses_unknown", int(not stated), n=1, note=what, where={"of": "data"}),
         count("licenses_copyleft", len(copyleft), n=len(pins), note=joined(copyleft)),
+    )
+
+
+def _data_license(folder: Path) -> tuple[str, str]:
+    """The license of the training data, and what is told of it; words that cannot be read say nothing, and are told as such."""
+    try:
+        stated = words_in(folder).data_license.strip()
+    except MlprodError as error:
+        return "", f"the license of the training data is not known: {error.message}"
+    return stated, f"{stated[:60]}, as said for the card" if stated else "the license of the training data is not provided"
+
+
+def _advisories(pins: dict[str, str], packages: Packages, *, source: str) -> tuple[Measure, ...]:
+    """With nothing looked up there is no count of vulnerabilities at all: nothing scanned is not nothing found."""
+    known = packages.advisories(pins, source=source)
+    looked_up = len(pins) - len(known.unscanned)
+    return (
         count("packages_unscanned", len(known.unscanned), n=len(pins), note=known.why),
         *([count("vulnerabilities", len(known.found), n=looked_up, note=joined(list(known.found)))] if looked_up else []),
     )
@@ -149,15 +165,3 @@ def _pins(requirements: Path) -> dict[str, str]:
         return {}
     parts = (line.split("#")[0].split(";")[0].strip().partition("==") for line in lines)
     return {name.strip(): version.strip() for name, _, version in parts if name.strip() and not name.startswith("-")}
-
-
-def is_copyleft(license_text: str) -> bool:
-    """Whether every alternative of an SPDX expression, or of a list of classifiers, asks for the same license in return.
-
-    Examples
-    --------
-    >>> is_copyleft("MPL-2.0"), is_copyleft("MIT OR GPL-3.0-only"), is_copyleft("BSD-3-Clause AND MIT")
-    (True, False, False)
-    """
-    alternatives = license_text.upper().replace("(", " ").replace(")", " ").split(" OR ")
-    return bool(license_text) and all(any(word.strip().startswith(COPYLEFT) for word in part.split(" AND ")) for part in alternatives)

@@ -17,6 +17,9 @@ SUFFIX = ".snapshot.json"
 PROBABILITIES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99, 0.999)
 """Those of `Numbers.quantiles`."""
 
+BINS = 64
+"""Bins of a histogram between its tails; the edges of one with no more of them are the values of the column themselves."""
+
 Kind = Literal["array", "images", "table", "text"]
 ColumnKind = Literal["int", "float", "bool", "string", "time", "time_utc", "duration", "object", "null", "tensor", "image"]
 
@@ -97,14 +100,26 @@ def redacted(snapshot: Snapshot, personal: Iterable[str]) -> Snapshot:
     """The snapshot without anything that says what a personal value is: name, type, rows and nulls remain.
 
     The fingerprint goes, too: that of a column of few values is found by trying. A name that is no column, such as the one input of
-    a model of images, is taken to mean all of them, because withholding too much harms nobody.
+    a model of images, is taken to mean all of them, because withholding too much harms nobody. Of a folder of images everything is
+    withheld, since the folders that are its classes may be called after the people in them.
     """
     names = set(personal)
     known = {column.name for column in snapshot.columns}
-    hidden = known if names - known else names
+    hidden = known if names - known or (names and snapshot.kind == "images") else names
     return msgspec.structs.replace(
         snapshot, columns=tuple(_bare(column) if column.name in hidden else column for column in snapshot.columns)
     )
+
+
+def values_named(snapshot: Snapshot) -> int:
+    """How many values of the data it states as they are: names of categories; extremes, quantiles and few values of numbers."""
+    named = sum(len(column.categories.counts) for column in snapshot.columns if column.categories)
+    return named + sum(len(_numbers(one)) for column in snapshot.columns for one in column.channels)
+
+
+def _numbers(one: Numbers) -> set[float]:
+    edges = one.edges if len(one.edges) <= BINS else ()
+    return {*one.quantiles, *edges, *(value for value in (one.low, one.high) if value is not None)}
 
 
 def _bare(column: ColumnFacts) -> ColumnFacts:

@@ -119,7 +119,7 @@ class Live:
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
         value = self.value(word)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_personal(values)))
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
         """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""
@@ -128,7 +128,7 @@ class Live:
         value = self.value(word)
         if isinstance(value, str | os.PathLike):
             return str(value) if Path(value).is_dir() else _named_file(value, word)
-        data = canonical(redacted(self.workspace.snapshots.of_live(value), _personal(values)))
+        data = canonical(redacted(self.workspace.snapshots.of_live(value), _edit(values).personal))
         write = partial(self.workspace.write_bytes, data=data)
         return str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
 
@@ -264,11 +264,6 @@ class Live:
 def _edit(values: Mapping[str, Any]) -> ContractEdit:
     """What the contract option declares."""
     return decode_toml(_text_of(values, "contract"), ContractEdit, name="contract", code=Code.BAD_CONTRACT)
-
-
-def _personal(values: Mapping[str, Any]) -> list[str]:
-    """The inputs that the contract option calls personal."""
-    return [name for name, field in _edit(values).inputs.items() if field.pii]
 
 
 def _text_of(values: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
 from jupyter_mlprod.core.contract import Contract, Input, Tensor, Text
@@ -176,13 +177,22 @@ def _bundle(bundle: Bundle) -> View:
 
 
 def _real_data(bundle: Bundle) -> str:
-    """What of the example lies in the bundle as golden samples."""
+    """What of the training data stands in the snapshot, and what of the example lies in the bundle as golden samples."""
     personal = bundle.contract.personal
     real = [field.name for field in bundle.contract.inputs if field.name not in personal]
     listed = ", ".join(real[:8]) + (f" and {len(real) - 8} more" if len(real) > 8 else "")
     made_up = f"{', '.join(personal)} made up, being personal" if personal else ""
-    rows = f"the rows of the example: {listed}" if real else "none"
-    return "; ".join(part for part in (rows, made_up) if part)
+    rows = f"the rows of the example: {listed}" if real else ""
+    training = _of_training(bundle)
+    return "; ".join(part for part in (training, rows, "" if training or rows else "none", made_up) if part)
+
+
+def _of_training(bundle: Bundle) -> str:
+    if not bundle.snapshot or bundle.snapshot_values == 0:
+        return ""
+    if bundle.snapshot_values is UNSET:
+        return "uncounted values of the training data"
+    return f"{number(bundle.snapshot_values)} values of the training data"
 
 
 def _normalization(bundle: Bundle) -> str:

@@ -19,7 +19,7 @@ from jupyter_mlprod.core.quality import classification, measure, regression, rel
 from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.requests.evaluate import Evaluate
-from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle
+from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, snapshot_of
 from jupyter_mlprod.core.scores import Floats, Ints
 from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.uncertainty import paired_delta
@@ -37,6 +37,7 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
     if len(target) != rows(raw) or not len(target):
         raise MlprodError(Code.BAD_DATA, f"{rows(raw)} rows of data and {len(target)} of target")
     groups = _groups(request.slices, raw, ports)
+    _refuse_personal(groups, raw, found)
     scores = _scores(found, raw, ports, threads=request.threads)
     context = {**ports.runtimes.context(), "data": raw_digest(raw), "target": raw_digest(target)}
     measures: tuple[Measure, ...]
@@ -161,3 +162,16 @@ def _groups(spec: str, raw: Raw, ports: Ports) -> dict[str, NDArray[np.str_]]:
         if len(np.unique(values.astype("U"))) > MOST_GROUPS:
             raise MlprodError(Code.BAD_DATA, f"slice column {name!r} has more than {MOST_GROUPS} values", hint="cut it into ranges first")
     return {name: values.astype("U") for name, values in columns.items()}
+
+
+def _refuse_personal(groups: Mapping[str, NDArray[np.str_]], raw: Raw, found: Found) -> None:
+    """No slice by what the bundle calls personal, under whatever name: its values would stand in evidence, card and SBOM."""
+    contract, snapshot = found.bundle.contract, snapshot_of(found)
+    personal = {*contract.personal, *(column.name for column in (snapshot.columns if snapshot else ()) if column.withheld)}
+    given = raw if isinstance(raw, Mapping) else {contract.inputs[0].name: raw}
+    held = [array for name, array in given.items() if name in personal]
+    for name, values in groups.items():
+        if name in personal or any(all(str(own) == value for own, value in zip(array, values, strict=True)) for array in held):
+            what = f"slice column {name!r} is personal data for {found.bundle.name}, and its values would stand in evidence and model card"
+            hint = "slice by a column that is not personal, or by groups made of it in the notebook, such as ranges of age"
+            raise MlprodError(Code.BAD_REQUEST, what, hint=hint)

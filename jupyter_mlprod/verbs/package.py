@@ -35,7 +35,7 @@ from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
-from jupyter_mlprod.core.snapshot import Snapshot, redacted
+from jupyter_mlprod.core.snapshot import Snapshot, redacted, values_named
 from jupyter_mlprod.core.subject import check_name
 from jupyter_mlprod.core.verdict import judge
 
@@ -62,8 +62,9 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
     bundle = _described(request, parts, capture, reference)
-    snapshot = redacted(parts.snapshot, bundle.contract.personal) if parts.snapshot else None
-    bundle = msgspec.structs.replace(bundle, snapshot=digest(snapshot) if snapshot else "")
+    snapshot = redacted(parts.snapshot, parts.edit.personal) if parts.snapshot else None
+    if snapshot:
+        bundle = msgspec.structs.replace(bundle, snapshot=digest(snapshot), snapshot_values=values_named(snapshot))
     origin = ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name)
     staging = private_folder(ports.scratch) / f"staging-{uuid.uuid4().hex[:12]}"
     try:

@@ -1,16 +1,12 @@
 """``show``: a bundle, where it comes from, or any record by its digest. Nothing of a bundle is run."""
 
-import msgspec
-
-from jupyter_mlprod.core.bundle import SNAPSHOT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lineage import lineage
 from jupyter_mlprod.core.lock import training_lock
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.show import Show
-from jupyter_mlprod.core.resolve import Found, find_bundle, origin_of
-from jupyter_mlprod.core.snapshot import Snapshot
+from jupyter_mlprod.core.resolve import find_bundle, origin_of, snapshot_of
 from jupyter_mlprod.core.subject import parse_subject
 
 
@@ -28,13 +24,4 @@ def run(request: Show, ports: Ports) -> Record:
     if not request.lineage:
         return found.bundle
     origin = origin_of(found.folder)
-    return lineage(found.bundle, origin, _snapshot(found), lock=training_lock(found.folder) if origin else None)
-
-
-def _snapshot(found: Found) -> Snapshot | None:
-    if not found.bundle.holds(SNAPSHOT):
-        return None
-    try:
-        return msgspec.json.decode((found.folder / SNAPSHOT).read_bytes(), type=Snapshot)
-    except msgspec.DecodeError as error:
-        raise MlprodError(Code.BUNDLE_BROKEN, f"{SNAPSHOT} is no snapshot: {error}") from None
+    return lineage(found.bundle, origin, snapshot_of(found), lock=training_lock(found.folder) if origin else None)

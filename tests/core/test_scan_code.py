@@ -43,6 +43,25 @@ ACTING: dict[str, tuple[str, str]] = {
     "marshal": ("import marshal", "loads what may run code"),
     "torch.load": ("import torch\ntorch.load('x')", "loads what may run code"),
     "numpy with pickle": ("import numpy as np\nnp.load('x', allow_pickle=True)", "allows pickle"),
+    "numpy with pickle, by position": ("import numpy as np\nnp.load(f, None, True)", "allows pickle"),
+    "numpy with pickle, unpacked": ("import numpy as np\nnp.load(f, **how)", "allows pickle"),
+    "importlib by way of another": ("import inspect\ninspect.importlib.import_module('subprocess').run(['x'])", "uses subprocess.run"),
+    "importlib from another": ("from inspect import importlib as i\ni.import_module('so' + 'cket')", "imports socket"),
+    "importlib by another's attribute": ("import inspect\ngetattr(inspect, 'importlib').import_module('os').remove('x')", "uses os.remove"),
+    "importlib as a value": ("import inspect\nf(inspect.importlib)", "hands importlib on as a value"),
+    "a tokenizer from a hub": ("from tokenizers import Tokenizer\nTokenizer.from_pretrained('bert-base-uncased')", "opens connections"),
+    "a model from a hub": ("from transformers import AutoModel as A\nload = A.from_pretrained\nload('bert')", "line 3: calls from_pretrained()"),
+    "a model by an unknown name": ("def f(name):\n    return AutoModel.from_pretrained(name)", "opens connections"),
+    "a table from the web": ("import pandas as pd\npd.read_csv('https://example.org/x.csv')", "calls read_csv() on an address of https"),
+    "a table from a bucket": ("import polars as pl\nROOT = 's3://bucket'\npl.scan_parquet(ROOT + '/x')", "calls scan_parquet() on an address of s3"),
+    "a table from the web, put together": ("pd.read_json(f'HTTP://{host}/x')", "on an address of http"),
+    "a log to the web": ("import logging.handlers\nlogging.handlers.HTTPHandler('h', '/')", "opens connections"),
+    "a log to a file": ("import logging\nlogging.FileHandler('x')", "writes or removes files"),
+    "renaming, by pathlib": ("from pathlib import Path\np = Path('x')\n(p.parent / 'y').rename('z')", "line 3: calls .rename()"),
+    "renaming what is found": ("for found in sorted(folder.rglob('*')):\n    found.replace('z')", "line 2: calls .replace()"),
+    "renaming a parameter": ("from pathlib import Path\ndef f(p: Path):\n    p.with_suffix('.x').rename('z')\n    p.rename('y')", "line 4: calls .rename()"),
+    "renaming, by the class": ("from pathlib import Path\nmap(Path.rename, a, b)", "uses pathlib.Path.rename"),
+    "touching": ("from pathlib import Path\nPath('x').touch()", "calls .touch()"),
     "environment": ("import os\nk = os.environ['KEY']", "reads the environment"),
     "environment, by name": ("from os import getenv", "reads the environment"),
     "writing": ("open('x', 'w')", "opens a file for writing"),
@@ -75,7 +94,20 @@ QUIET = {
     "paths": "import os\nfrom os.path import join\njoin(os.path.dirname('a'), os.sep)",
     "compiled patterns": "import re\nre.compile('x').match('x')",
     "methods of the same names": "archive.open('member')\nmodel.compile()\nregistry.load('x')",
-    "numpy without pickle": "import numpy as np\nnp.load('x')\nnp.load('y', allow_pickle=False)",
+    "numpy without pickle": "import numpy as np\nnp.load('x')\nnp.load('y', allow_pickle=False)\nnp.load('z', 'r', False)",
+    "renamed columns": "import pandas as pd\nframe.rename(columns={'a': 'b'})\nframe['a'].rename('b')\nframe.rename({'a': 'b'}).replace(9)",
+    "replaced text": "path = 'a/b'\npath.replace('/', '.')\n' '.join(words).replace('a', 'b')",
+    "addresses in texts": (
+        "import re\nre.sub('https?://.*', '', text)\ntext.startswith('https://')\ntext.replace('http://', '')\n"
+        "raise ValueError('https://example.org says why')"
+    ),
+    "a tokenizer beside the code": (
+        "from pathlib import Path\nfrom transformers import AutoTokenizer\nHERE = Path(__file__).parent\n"
+        "AutoTokenizer.from_pretrained(HERE)\nAutoTokenizer.from_pretrained(str(HERE / 'words'))\nAutoTokenizer.from_pretrained('./words')\n"
+        "AutoTokenizer.from_pretrained('words', local_files_only=True)"
+    ),
+    "a log": "import logging\nlog = logging.getLogger(__name__)\nlog.addHandler(logging.NullHandler())",
+    "files that are read": "from pathlib import Path\nfor found in sorted(Path('x').glob('*.json')):\n    found.read_text().replace('a', 'b')",
 }
 
 

@@ -409,13 +409,14 @@ def test_a_live_frame_is_described_and_never_written_out(live: Live) -> None:
 def test_what_the_contract_calls_personal_is_not_described_even_in_the_scratch_folder(live: Live) -> None:
     live.names = {
         **live.names,
-        "people": {"age": np.array([71.25, 3.5]), "site": np.array(["left", "right"])},
-        "toml": '[inputs.age]\npii = "age"\n',
+        "people": {"age": np.array([71.25, 3.5]), "site": np.array(["left", "right"]), "pulse": np.array([61.5, 99.0])},
+        "toml": '[inputs.age]\npii = "age"\n[data.pulse]\npii = "vitals"\n',
     }
     path = captured(live, "package", data="people", contract="toml")["data"]
-    age, site = live.workspace.snapshots.of_file(path).columns
-    assert (age.withheld, site.withheld) == (True, False)
+    columns = live.workspace.snapshots.of_file(path).columns
+    assert [column.name for column in columns if column.withheld] == ["age", "pulse"]
     assert "71.25" not in Path(path).read_text()
+    assert "61.5" not in Path(path).read_text()
 
 
 def test_a_folder_and_a_file_are_left_for_the_verb_to_read(live: Live) -> None:

@@ -11,7 +11,7 @@ from jupyter_mlprod.core.bundle import SIGNATURE, Bundle
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.record import digest
-from jupyter_mlprod.core.requests import Evaluate, Gate, Package
+from jupyter_mlprod.core.requests import Evaluate, Gate, Package, Sign
 from jupyter_mlprod.core.verdict import Verdict
 from tests.verbs.tiny import PACKAGED, SECOND, Desk, graph, linear, measure_of
 
@@ -83,6 +83,35 @@ def test_a_column_of_a_table_may_be_target_and_slice_and_need_not_be_in_the_cont
     assert counts == [int((x[:, 1] < 0).sum()), int((x[:, 1] >= 0).sum())]
     refusal = bare_desk.refused(evaluate("tiny", data="rows.csv", target="thruth"))
     assert "the data has a, b, c, truth, site" in refusal.message
+
+
+def test_no_slice_writes_personal_data_into_evidence_and_card(bare_desk: Desk) -> None:
+    """Whether it is an input, a column of the training data alone, or its values under another name."""
+    x = np.load("x.npy")
+    who, mail = np.where(x[:, 1] < 0, "Ann Smith", "Bob Jones"), np.where(x[:, 2] < 0, "ann@mail.example", "bob@mail.example")
+    write = bare_desk.workspace().data.write
+    write({"a": x[:, 0], "name": who, "mail": mail}, Path("rows.npz"))
+    write({"a": x[:8, 0], "name": who[:8]}, Path("example.npz"))
+    write({"people": who}, Path("people.npz"))
+    write({"band": np.where(x[:, 0] < 0, "low", "high")}, Path("bands.npz"))
+    Path("table.py").write_text(
+        "import numpy as np\n\n\ndef prepare(batch):\n"
+        "    return np.column_stack([batch['a'], batch['a'], [len(name) for name in batch['name']]]).astype(np.float32)\n"
+    )
+    linear(bare_desk.folder / "model.onnx", shift=0.0)
+    contract = '[inputs.name]\npii = "name"\n[data.mail]\npii = "email"\n'
+    package(bare_desk, example="example.npz", preprocess="table.py:prepare", data="rows.npz", contract=contract)
+    for slices in ("name", "mail", "people.npz"):
+        refusal = bare_desk.refused(evaluate("tiny", data="rows.npz", slices=slices))
+        assert refusal.code is Code.BAD_REQUEST
+        assert "is personal data for tiny" in refusal.message
+        assert "groups made of it in the notebook" in refusal.hint
+    bare_desk.run(evaluate("tiny", data="rows.npz", slices="bands.npz"), Evidence)
+    bare_desk.run(Sign(subject="tiny"), Evidence)
+    kept = b"".join(path.read_bytes() for path in (bare_desk.folder / ".mlprod").rglob("*") if path.is_file())
+    assert b"Ann" not in kept
+    assert b"mail.example" not in kept
+    assert b"band=low" in kept
 
 
 def test_a_bundle_without_labels_is_measured_in_the_unit_of_its_target(bare_desk: Desk) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jupyter_mlprod.core.bundle import CARD_WORDS
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.requests import Gate, Scan
+from jupyter_mlprod.core.requests import Gate, Scan, Sign
 from jupyter_mlprod.core.verdict import Verdict, exit_status
 from tests.verbs.tiny import Desk, measure_of
 
@@ -132,6 +133,19 @@ def test_code_and_secrets_of_a_bundle_fail_its_scan_and_its_gate(bare_desk: Desk
     assert {finding.rule.measure for finding in verdict.findings if finding.outcome == "fail"} == {"hostile_code", "secrets"}
 
 
+def test_the_license_of_the_data_is_what_the_card_says_of_it(bare_desk: Desk) -> None:
+    made = bare_desk.package(0.0)
+    license_of_data = measure_of(bare_desk.run(Scan(subject=made), Evidence), "licenses_unknown", of="data")
+    assert (license_of_data.value, license_of_data.note) == (1, "the license of the training data is not provided")
+    bare_desk.run(Sign(subject=made, card='data_license = "CC-BY-4.0"'), Evidence)
+    license_of_data = measure_of(bare_desk.run(Scan(subject=made), Evidence), "licenses_unknown", of="data")
+    assert (license_of_data.value, license_of_data.note) == (0, "CC-BY-4.0, as said for the card")
+    (bare_desk.bundle_folder(made) / CARD_WORDS).write_bytes(b"\xff")
+    license_of_data = measure_of(bare_desk.run(Scan(subject=made), Evidence), "licenses_unknown", of="data")
+    assert license_of_data.value == 1, "words that cannot be read say nothing, and the scan goes on"
+    assert "is not UTF-8" in license_of_data.note
+
+
 # Advisories.
 
 
@@ -162,20 +176,57 @@ def test_a_folder_of_advisories_is_matched_by_versions(desk: Desk) -> None:
     ]  # fmt: skip
     for index, record in enumerate(records):
         (folder / f"{index}.json").write_text(json.dumps(record))
-    (folder / "broken.json").write_text("{")
     evidence = scanned(desk, "osv")
     found = measure_of(evidence, "vulnerabilities")
     assert sorted(line.split()[0] for line in found.note.split("; ")) == ["msgspec", "numpy"]
     assert found.n + measure_of(evidence, "packages_unscanned").value == measure_of(evidence, "packages_unscanned").n
-    assert "1 files of osv are no JSON" in measure_of(evidence, "packages_unscanned").note
+    assert measure_of(evidence, "packages_unscanned").value == 0
     assert exit_status(evidence) == 0, "a policy may ask for none; the scan itself judges what is hostile"
 
 
-def test_an_empty_folder_scans_nothing(desk: Desk) -> None:
+NPM = {"id": "TEST-1", "affected": [{"package": {"ecosystem": "npm", "name": "numpy"}, "versions": ["1"]}]}
+LOOK_LIKE_A_SCAN = {
+    "nothing": ([], "holds no advisory of PyPI"),
+    "another ecosystem": ([json.dumps(NPM)], "holds no advisory of PyPI"),
+    "a record cut off": (
+        [json.dumps(osv("scipy", {"introduced": "99"})), json.dumps(osv("numpy", {"introduced": "0"}))[:-9]],
+        "1 of 2 files",
+    ),
+    "no record": ([json.dumps(osv("scipy", {"introduced": "99"})), '{"numpy": "all"}'], "no OSV record"),
+    "a record of no form": ([json.dumps(osv("scipy", {"introduced": "99"})), '{"id": "x", "affected": {}}'], "no OSV record"),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_LIKE_A_SCAN)
+def test_nothing_scanned_is_never_told_as_nothing_found(desk: Desk, name: str) -> None:
+    files, reason = LOOK_LIKE_A_SCAN[name]
     Path("osv").mkdir()
+    for index, text in enumerate(files):
+        Path("osv", f"{index}.json").write_text(text)
     evidence = scanned(desk, "osv")
-    assert measure_of(evidence, "packages_unscanned").value > 0
+    unscanned = measure_of(evidence, "packages_unscanned")
+    assert unscanned.value == unscanned.n
+    assert reason in unscanned.note
     assert "vulnerabilities" not in names(evidence)
+
+
+def test_what_was_found_is_told_whatever_could_not_be_read(desk: Desk) -> None:
+    Path("osv").mkdir()
+    Path("osv", "a.json").write_text(json.dumps(osv("numpy", {"introduced": "0"})))
+    Path("osv", "b.json").write_text("{")
+    evidence = scanned(desk, "osv")
+    found, unscanned = measure_of(evidence, "vulnerabilities"), measure_of(evidence, "packages_unscanned")
+    assert (found.value, found.n, unscanned.value) == (1, 1, unscanned.n - 1)
+
+
+@pytest.mark.parametrize("event", [{"introduced": "of old"}, {"introduced": "0", "fixed": "soon"}, {}])
+def test_an_advisory_whose_versions_are_none_leaves_its_package_unscanned(desk: Desk, event: dict[str, str]) -> None:
+    Path("osv.json").write_text(json.dumps([osv("numpy", event), osv("scipy", {"introduced": "99"})]))
+    evidence = scanned(desk, "osv.json")
+    unscanned = measure_of(evidence, "packages_unscanned")
+    assert unscanned.value == 1
+    assert "TEST-numpy names no versions that can be compared" in unscanned.note
+    assert measure_of(evidence, "vulnerabilities").n == unscanned.n - 1
 
 
 def test_a_source_that_is_none_is_refused(desk: Desk) -> None:

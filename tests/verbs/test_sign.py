@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from jupyter_mlprod.adapters.machine import UNKNOWN
 from jupyter_mlprod.core import attach as attaching
 from jupyter_mlprod.core.bundle import (
     ATTACHED,
@@ -110,6 +111,8 @@ def test_provenance_tells_what_was_recorded_and_leaves_out_what_was_not(bare_des
     ]
     assert {"uri": "pkg:pypi/torch@2.13.0%2Bcpu"} in build["resolvedDependencies"]
     assert run["metadata"] == {"invocationId": "20261125-1", "finishedOn": "2026-11-25T10:00:00Z"}
+    slow = provenance(msgspec.structs.replace(dossier, origin=msgspec.structs.replace(origin, git_commit=UNKNOWN, git_dirty=UNKNOWN)))
+    assert "git" not in str(slow["buildDefinition"]["resolvedDependencies"][0]), "words of the machine are no digest of a commit"
     bare = provenance(msgspec.structs.replace(dossier, origin=None))
     assert "metadata" not in bare["runDetails"]
     assert bare["buildDefinition"]["internalParameters"] == {}
@@ -327,7 +330,7 @@ def test_packaging_again_renews_what_is_attached_and_keeps_the_words(desk: Desk,
     assert desk.package(0.4) == made
     text = (desk.bundle_folder(made) / CARD).read_text()
     assert "somebody else" in text
-    assert "ann\\@lab" in text
+    assert "ann@&#8288;lab" in text
     assert failed(desk, made) == []
 
 
