@@ -1,7 +1,5 @@
 """``show``: a bundle, where it comes from, or any record by its digest. Nothing of a bundle is run."""
 
-import msgspec
-
 from jupyter_mlprod.core.bundle import SNAPSHOT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lineage import lineage
@@ -10,6 +8,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.requests.show import Show
 from jupyter_mlprod.core.resolve import Found, find_bundle, origin_of
 from jupyter_mlprod.core.snapshot import Snapshot
+from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.subject import parse_subject
 
 
@@ -31,6 +30,6 @@ def _snapshot(found: Found) -> Snapshot | None:
     if not found.bundle.holds(SNAPSHOT):
         return None
     try:
-        return msgspec.json.decode((found.folder / SNAPSHOT).read_bytes(), type=Snapshot)
-    except msgspec.DecodeError as error:
+        return strict_record((found.folder / SNAPSHOT).read_bytes(), Snapshot)
+    except ValueError as error:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{SNAPSHOT} is no snapshot: {error}") from None
