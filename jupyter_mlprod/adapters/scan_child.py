@@ -47,7 +47,8 @@ class ScanChild:
                 yield look
             if left:  # it died over the next one
                 what = f"cannot be looked into: the process that looked at it {ending.told}"
-                yield Look(path=left.pop(0), spots=(Spot(kind="hostile", what=what),), counts={"hostile": 1})
+                spots = (Spot(kind="hostile", what=what),)
+                yield Look(path=left.pop(0), spots=spots, counts={"hostile": 1}, digest=ending.begun.digest, size=ending.begun.size)
 
     def _child(self, paths: Sequence[str], ending: "_Ending") -> Iterator[Look]:
         cpu_s = self.cpu_s + sum(_size(path) for path in paths) // BYTES_PER_CPU_S
@@ -61,18 +62,33 @@ class ScanChild:
                 with contextlib.suppress(BrokenPipeError):
                     child.stdin.write(msgspec.json.encode([os.path.abspath(path) for path in paths]))  # noqa: PTH100  a link stays a link
                     child.stdin.close()
-                for path, line in zip(paths, child.stdout, strict=False):
-                    yield msgspec.structs.replace(msgspec.json.decode(line, type=Look), path=path)
+                told = (msgspec.json.decode(line, type=_Told) for line in child.stdout)
+                for path, line in zip(paths, ending.after_begun(told), strict=False):
+                    yield msgspec.structs.replace(line, path=path)
                 ending.status = child.wait()
             finally:
                 watch.cancel()
                 child.kill()
 
 
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the child: the bytes that it is about to look at, or what it found there."""
+
+    look: Look
+    begun: bool = False
+
+
 class _Ending:
-    """How a child ended."""
+    """How a child ended, and over which bytes."""
 
     status: int = 0
+    begun: Look = Look(path="")
+
+    def after_begun(self, told: Iterator[_Told]) -> Iterator[Look]:
+        for line in told:
+            self.begun = line.look if line.begun else Look(path="")
+            if not line.begun:
+                yield line.look
 
     @property
     def told(self) -> str:
@@ -89,12 +105,16 @@ def _size(path: str) -> int:
 
 
 def serve() -> None:
-    """The child: paths on standard input, a line for each on standard output."""
+    """The child: paths on standard input, for each a line before and a line after the look on standard output."""
     paths = msgspec.json.decode(sys.stdin.buffer.read(), type=list[str])
     _limit(int(sys.argv[2]))
     for path in paths:
-        sys.stdout.buffer.write(msgspec.json.encode(look_at(path)) + b"\n")
-        sys.stdout.buffer.flush()
+        _tell(_Told(look=look_at(path, lambda look: _tell(_Told(look=look, begun=True)))))
+
+
+def _tell(line: _Told) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _limit(cpu_s: int) -> None:

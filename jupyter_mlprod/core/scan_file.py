@@ -5,11 +5,12 @@ What a file is, is told by its bytes; its name decides only that text is Python 
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from jupyter_mlprod.core.errors import MlprodError
+from jupyter_mlprod.core.pinned import ChangedError, Pinned
 from jupyter_mlprod.core.scan_code import MOST_BYTES, note_code
 from jupyter_mlprod.core.scan_container import CHUNK, Walk
 from jupyter_mlprod.core.scan_look import Look, Notes
@@ -22,20 +23,30 @@ MOST_NOTEBOOK_BYTES = 500_000_000
 HEAD = 8192
 
 
-def look_at(path: str) -> Look:
-    """Look at a file; what stops the looking is told in ``unread``."""
+def look_at(path: str, begun: Callable[[Look], object] = lambda _: None) -> Look:
+    """Look at a file; what stops the looking is told in ``unread``.
+
+    Parameters
+    ----------
+    begun : is told which bytes are looked at, before the look that may end whoever looks
+    """
     notes = Notes()
     try:
-        with Path(path).open("rb") as stream:
+        with Path(path).open("rb", buffering=0) as file:
+            pinned = Pinned(file)
+            begun(Look(path=path, digest=pinned.digest, size=pinned.size))
+            stream = pinned.buffered()
             if path.endswith(NOTEBOOK):
                 note_notebook(stream.read(MOST_NOTEBOOK_BYTES), notes)
             else:
                 look_into(stream, notes, name=path)
     except OSError as error:
         return Look(path=path, unread=error.strerror or str(error))
+    except ChangedError:
+        return Look(path=path, unread="it changed while it was looked at")
     except MlprodError as refusal:
         return Look(path=path, unread=refusal.message)
-    return notes.look(path)
+    return notes.look(path, digest=pinned.digest, size=pinned.size)
 
 
 def look_into(stream: BinaryIO, notes: Notes, *, name: str) -> None:

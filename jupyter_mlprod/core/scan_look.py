@@ -32,6 +32,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     counts : how many spots of each kind there are; ``spots`` holds the first 200 of each
     images : pictures that were passed over, as nothing is read out of them
+    digest, size : sha256 and number of the very bytes that were looked at
     unread : why the file could not be read at all, or empty
     """
 
@@ -40,6 +41,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     parts: int = 1
     images: int = 0
+    digest: str = ""
+    size: int = 0
     unread: str = ""
 
 
@@ -58,5 +61,6 @@ class Notes:
         if found < MOST_SPOTS:
             self.spots.append(Spot(kind=kind, what=what[:400], place=place[:200], line=line))
 
-    def look(self, path: str) -> Look:
-        return Look(path=path, spots=tuple(self.spots), counts=self.counts, parts=self.parts, images=self.images)
+    def look(self, path: str, *, digest: str, size: int) -> Look:
+        spots = tuple(self.spots)
+        return Look(path=path, spots=spots, counts=self.counts, parts=self.parts, images=self.images, digest=digest, size=size)
