@@ -48,7 +48,9 @@ class ScanChild:
             if left:  # it died over the next one
                 what = f"cannot be looked into: the process that looked at it {ending.told}"
                 spots = (Spot(kind="hostile", what=what),)
-                yield Look(path=left.pop(0), spots=spots, counts={"hostile": 1}, digest=ending.begun.digest, size=ending.begun.size)
+                yield msgspec.structs.replace(
+                    ending.begun, path=left.pop(0), spots=spots, counts={"hostile": 1}, unread_parts=("",)
+                )  # fmt: skip
 
     def _child(self, paths: Sequence[str], ending: "_Ending") -> Iterator[Look]:
         cpu_s = self.cpu_s + sum(_size(path) for path in paths) // BYTES_PER_CPU_S

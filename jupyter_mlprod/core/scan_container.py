@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Container, Sequence
 from typing import BinaryIO
 
-from jupyter_mlprod.core.npy import ENDS, NO_HEADER, NUMPY_HEAD, UTF8, ends_in, header_at, texts_of
+from jupyter_mlprod.core.npy import ENDS, NO_HEADER, NUMPY_HEAD, UTF8, ends_in, header_at, holds_text, texts_of
 from jupyter_mlprod.core.scan_inflate import GZIP, ZLIB, Inflated
 from jupyter_mlprod.core.scan_look import Notes
 from jupyter_mlprod.core.scan_pickle import harm, programs
@@ -47,8 +47,8 @@ DAMAGED = (
 )  # fmt: skip
 """All that the readers of archives raise on bytes that are none; RuntimeError is an encrypted member."""
 
-Leaf = Callable[[BinaryIO, str], None]
-"""What looks at a file that is no container: its bytes and its place."""
+Leaf = Callable[[BinaryIO, str], bool]
+"""What looks at a file that is no container, its bytes and its place; whether they were of a kind that it reads."""
 
 
 class Walk:
@@ -87,7 +87,8 @@ class Walk:
             self._tar(stream, place, depth), not storage and self._packed(stream, head, place, depth),
         ]):  # fmt: skip
             stream.seek(0)
-            self.leaf(stream, place)
+            if not self.leaf(stream, place) and not storage and size:
+                self.notes.unread.append(place)
 
     def _cannot(self, why: str, place: str) -> None:
         self.notes.add("hostile", f"cannot be looked into: {why}", place=place)
@@ -96,6 +97,8 @@ class Walk:
         found = list(programs(stream, size, start=start))
         for what in dict.fromkeys(filter(None, map(harm, found))):
             self.notes.add("hostile", what, place=place)
+        if texts := [text for program in found for text in program.texts]:
+            self.leaf(io.BytesIO("\n".join(texts).encode("utf-8", "replace")), place)
         if found:
             self.notes.add("pickle", "a pickle of tensors and plain values only", place=place)
         return bool(found)
@@ -123,6 +126,8 @@ class Walk:
                 return
             if texts := texts_of(stream, header, ends):
                 self.leaf(texts, place)
+            elif holds_text(header.kind):
+                self.notes.unread.append(place)
             at = header.end
 
     def _zip(self, stream: BinaryIO, head: bytes, place: str, depth: int) -> bool:

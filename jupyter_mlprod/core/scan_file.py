@@ -15,12 +15,15 @@ from jupyter_mlprod.core.scan_code import MOST_BYTES, note_code
 from jupyter_mlprod.core.scan_container import CHUNK, Walk
 from jupyter_mlprod.core.scan_look import Look, Notes
 from jupyter_mlprod.core.scan_notebook import note_notebook
-from jupyter_mlprod.core.scan_text import note_text
+from jupyter_mlprod.core.scan_onnx import LARGEST, onnx_texts
+from jupyter_mlprod.core.scan_text import MARKED, in_pieces, note_text
 
 NOTEBOOK = ".ipynb"
 CODE = (".py", ".pyw", ".pyi")
 MOST_NOTEBOOK_BYTES = 500_000_000
 HEAD = 8192
+ONNX_HEAD = b"\x08"
+"""The tag of the version of the format, which writers put first."""
 
 
 def look_at(path: str, begun: Callable[[Look], object] = lambda _: None) -> Look:
@@ -53,13 +56,14 @@ def look_into(stream: BinaryIO, notes: Notes, *, name: str) -> None:
     """Look at bytes that can be read from any place."""
     size = stream.seek(0, io.SEEK_END)
 
-    def leaf(inner: BinaryIO, place: str) -> None:
-        _leaf(inner, notes, name=place or name, place=place)
+    def leaf(inner: BinaryIO, place: str) -> bool:
+        return _leaf(inner, notes, name=place or name, place=place)
 
     Walk(notes, leaf).into(stream, size)
 
 
-def _leaf(stream: BinaryIO, notes: Notes, *, name: str, place: str) -> None:
+def _leaf(stream: BinaryIO, notes: Notes, *, name: str, place: str) -> bool:
+    """Look at text, Python, or a graph; in other bytes only for what has a mark of its own, and that is told by False."""
     stream.seek(0)
     head = stream.read(HEAD)
     encoding = _encoding(head)
@@ -69,6 +73,20 @@ def _leaf(stream: BinaryIO, notes: Notes, *, name: str, place: str) -> None:
     if encoding:
         stream.seek(0)
         note_text(_decoded(stream, encoding), notes, place=place)
+        return True
+    texts = _graph(stream) if head.startswith(ONNX_HEAD) else None
+    if texts is not None:
+        note_text(in_pieces("\n".join(texts)), notes, place=place)
+        return True
+    stream.seek(0)
+    note_text(_decoded(stream, "latin-1"), notes, place=place, rules=MARKED)
+    return False
+
+
+def _graph(stream: BinaryIO) -> list[str] | None:
+    stream.seek(0)
+    data = stream.read(LARGEST + 1)
+    return onnx_texts(data) if len(data) <= LARGEST else None
 
 
 def _encoding(head: bytes) -> str:

@@ -24,6 +24,10 @@ MOST_NAMES = 10_000
 LONGEST_LINE = 1 << 26
 IMPORTABLE = re.compile(r"[A-Za-z_][\w.]*")
 EXTENSION = "copyreg.extension"
+TEXTS = (
+    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
+)  # fmt: skip
+"""Opcodes of strings."""
 
 _TYPES = "BFloat16 Bool Byte Char ComplexDouble ComplexFloat Double Float Half Int Long Short"
 _PLACES = ("", "cuda.", "sparse.", "cuda.sparse.")
@@ -84,6 +88,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     names : what it asks for, in order, ``module.name``
+    texts : the strings in it
     fault : why it could not be followed to its end, or empty
     start, end : where it lies; ``end`` is where its reader stopped
     legacy : whether it opens a file in torch's old format
@@ -95,6 +100,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     fault: str
     start: int
     end: int
+    texts: tuple[str, ...] = ()
     legacy: bool = False
     changes: bool = False
     proves: bool = True
@@ -105,6 +111,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.texts: list[str] = []
         self.acted = False
         self.changed = False
 
@@ -218,6 +225,18 @@ class SlowNotes(pickle._Unpickler):
         self.append(self.asked.stub(EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
 
 
+def _heard(load: Callable[[SlowNotes], None]) -> Callable[[SlowNotes], None]:
+    """The same opcode, whose string is kept, so that a secret in a checkpoint is seen."""
+
+    def heard(notes: SlowNotes) -> None:
+        load(notes)
+        if isinstance(text := notes.stack[-1], str):  # type: ignore[attr-defined]
+            notes.asked.texts.append(text)
+
+    return heard
+
+
+SlowNotes.dispatch.update({opcode[0]: _heard(SlowNotes.dispatch[opcode[0]]) for opcode in TEXTS})
 SlowNotes.dispatch[pickle.REDUCE[0]] = SlowNotes.load_reduce
 SlowNotes.dispatch[pickle.LONG_BINPUT[0]] = SlowNotes.load_long_binput
 SlowNotes.dispatch[pickle.BYTEARRAY8[0]] = SlowNotes.load_bytearray8
@@ -288,7 +307,7 @@ def _read(stream: BinaryIO, start: int, size: int) -> Program | None:
     legacy = isinstance(ended.value, int) and ended.value == LEGACY_TORCH
     return Program(
         names=tuple(dict.fromkeys(asked.names)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy,
-        changes=asked.changed, proves=proves,
+        changes=asked.changed, proves=proves, texts=tuple(asked.texts),
     )  # fmt: skip
 
 
