@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jupyter_mlprod.adapters.data_files import DataFiles
@@ -38,7 +40,7 @@ def in_doc_strings(model: onnx.ModelProto) -> None:
 
 
 def in_string_tensors(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(onnx.helper.make_tensor("t", onnx.TensorProto.STRING, [2], [TOKEN.encode(), MAIL.encode()]))
+    model.graph.initializer.append(onnx.helper.make_tensor("t", onnx.TensorProto.STRING, [2], [TOKEN.encode(), MAIL.encode()]))  # type: ignore[list-item]  # bytes are the strings of a graph
 
 
 def in_attributes(model: onnx.ModelProto) -> None:
@@ -135,3 +137,27 @@ def test_a_bundle_counts_what_was_not_read(desk: Desk) -> None:
     unread = measure_of(evidence, "files_unread")
     assert (unread.value, unread.note) == (1, "attached/picture.png")
     assert measure_of(evidence, "personal_data").n == unread.n - 1
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", None])
+def test_texts_of_a_table_are_read(bare_desk: Desk, compression: str | None) -> None:
+    words = pa.array(["fine", TOKEN, MAIL, None])
+    table = pa.table(
+        {"x": [1.0, 2.0, 3.0, 4.0], "words": words, "kinds": words.dictionary_encode(), "when": pa.array([0] * 4, pa.date32())}
+    )
+    pq.write_table(table, "rows.parquet", compression=compression)
+    evidence = bare_desk.run(Scan(subject="rows.parquet"), Evidence)
+    assert measure_of(evidence, "hostile_pickles").value == 0
+    assert measure_of(evidence, "secrets").value == 2
+    assert measure_of(evidence, "personal_data").value == 2
+    assert measure_of(evidence, "files_unread").value == 0
+
+
+@pytest.mark.parametrize("cut", [0, 40])
+def test_a_table_that_cannot_be_read_whole_is_counted_as_unread(bare_desk: Desk, cut: int) -> None:
+    pq.write_table(pa.table({"nested": [[MAIL], []]}), "rows.parquet")
+    data = Path("rows.parquet").read_bytes()
+    Path("rows.parquet").write_bytes(data[: len(data) - cut])
+    evidence = bare_desk.run(Scan(subject="rows.parquet"), Evidence)
+    assert measure_of(evidence, "files_unread").value == 1
+    assert measure_of(evidence, "personal_data").n == 0
