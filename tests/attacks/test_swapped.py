@@ -84,7 +84,7 @@ def test_a_pinned_file_reads_as_any_other(tmp_path: Path, size: int) -> None:
 
 def test_a_child_that_dies_over_a_file_has_said_over_which_bytes(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     dying = scan_child.PROGRAM.replace("serve()", "import jupyter_mlprod.adapters.scan_child as c; c.look_at = die; serve()")
-    die = "import os, msgspec\ndef die(path, begun): look(path, lambda told: (begun(told), os._exit(7)))\n"
+    die = "import os, msgspec\ndef die(path, begun, tables): look(path, lambda told: (begun(told), os._exit(7)))\n"
     monkeypatch.setattr(
         scan_child,
         "PROGRAM",
