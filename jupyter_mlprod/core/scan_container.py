@@ -87,7 +87,7 @@ class Walk:
             self._tar(stream, place, depth), not storage and self._packed(stream, head, place, depth),
         ]):  # fmt: skip
             stream.seek(0)
-            if not self.leaf(stream, place) and not storage and size:
+            if not storage and not self.leaf(stream, place) and size:
                 self.notes.unread.append(place)
 
     def _cannot(self, why: str, place: str) -> None:
