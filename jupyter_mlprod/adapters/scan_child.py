@@ -11,11 +11,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
-from jupyter_mlprod.core.scan_file import look_at
+from jupyter_mlprod.core.scan_container import MOST_UNPACKED
+from jupyter_mlprod.core.scan_file import Tables, look_at
 from jupyter_mlprod.core.scan_look import Look, Spot
 
 PACKAGE_ROOT = Path(__file__).parents[2]
@@ -24,6 +25,8 @@ MEMORY_BYTES = 4 << 30
 CPU_S = 60
 BYTES_PER_CPU_S = 2_000_000
 WALL_OVER_CPU = 5
+PARQUET = ".parquet"
+ROWS = 10_000
 FORBIDDEN = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn", "socket.",
              "subprocess.", "ctypes.", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
              "shutil.", "winreg.", "code.__new__")  # fmt: skip
@@ -47,7 +50,10 @@ class ScanChild:
                 yield look
             if left:  # it died over the next one
                 what = f"cannot be looked into: the process that looked at it {ending.told}"
-                yield Look(path=left.pop(0), spots=(Spot(kind="hostile", what=what),), counts={"hostile": 1})
+                spots = (Spot(kind="hostile", what=what),)
+                yield msgspec.structs.replace(
+                    ending.begun, path=left.pop(0), spots=spots, counts={"hostile": 1}, unread_parts=("",)
+                )  # fmt: skip
 
     def _child(self, paths: Sequence[str], ending: "_Ending") -> Iterator[Look]:
         cpu_s = self.cpu_s + sum(_size(path) for path in paths) // BYTES_PER_CPU_S
@@ -61,18 +67,33 @@ class ScanChild:
                 with contextlib.suppress(BrokenPipeError):
                     child.stdin.write(msgspec.json.encode([os.path.abspath(path) for path in paths]))  # noqa: PTH100  a link stays a link
                     child.stdin.close()
-                for path, line in zip(paths, child.stdout, strict=False):
-                    yield msgspec.structs.replace(msgspec.json.decode(line, type=Look), path=path)
+                told = (msgspec.json.decode(line, type=_Told) for line in child.stdout)
+                for path, line in zip(paths, ending.after_begun(told), strict=False):
+                    yield msgspec.structs.replace(line, path=path)
                 ending.status = child.wait()
             finally:
                 watch.cancel()
                 child.kill()
 
 
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the child: the bytes that it is about to look at, or what it found there."""
+
+    look: Look
+    begun: bool = False
+
+
 class _Ending:
-    """How a child ended."""
+    """How a child ended, and over which bytes."""
 
     status: int = 0
+    begun: Look = Look(path="")
+
+    def after_begun(self, told: Iterator[_Told]) -> Iterator[Look]:
+        for line in told:
+            self.begun = line.look if line.begun else Look(path="")
+            if not line.begun:
+                yield line.look
 
     @property
     def told(self) -> str:
@@ -89,12 +110,53 @@ def _size(path: str) -> int:
 
 
 def serve() -> None:
-    """The child: paths on standard input, a line for each on standard output."""
+    """The child: paths on standard input, for each a line before and a line after the look on standard output."""
     paths = msgspec.json.decode(sys.stdin.buffer.read(), type=list[str])
+    tables = _tables() if any(path.endswith(PARQUET) for path in paths) else _no_tables
     _limit(int(sys.argv[2]))
     for path in paths:
-        sys.stdout.buffer.write(msgspec.json.encode(look_at(path)) + b"\n")
-        sys.stdout.buffer.flush()
+        _tell(_Told(look=look_at(path, lambda look: _tell(_Told(look=look, begun=True)), tables)))
+
+
+def _no_tables(_stream: BinaryIO) -> None:
+    return None
+
+
+def _tables() -> Tables:
+    """How Parquet is read, if pyarrow is there; it is imported before the limits, which forbid it."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        return _no_tables
+
+    def read(stream: BinaryIO) -> Iterator[str] | None:
+        try:
+            file = pq.ParquetFile(stream)
+            texts = [field.name for field in file.schema_arrow if _is_text(pa, field.type)]
+            unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+            if unpacked > MOST_UNPACKED or any(
+                pa.types.is_nested(field.type) or pa.types.is_binary(field.type) for field in file.schema_arrow
+            ):
+                return None
+            found = [*(f"{key!r}: {value!r}" for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema")]
+            batches = file.iter_batches(batch_size=ROWS, columns=texts, use_threads=False) if texts else iter(())
+            found += [str(value) for batch in batches for column in batch.columns for value in column.to_pylist()]
+        except (pa.ArrowException, OSError, ValueError, MemoryError):
+            return None
+        return iter(found)
+
+    return read
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _tell(line: _Told) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _limit(cpu_s: int) -> None:

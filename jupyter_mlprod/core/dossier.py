@@ -19,6 +19,7 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.resolve import Found, origin_of, text_in
+from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.verdict import Verdict
 
 TOLD: tuple[Kind, ...] = ("quality", "latency", "parity", "scan")
@@ -150,6 +151,6 @@ def _latest(origin: Origin | None, times: list[datetime.datetime]) -> str:
 
 def _rows(path: Path) -> int | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SnapshotSize).rows
-    except (OSError, msgspec.DecodeError, RecursionError):
+        return strict_record(path.read_bytes(), SnapshotSize).rows
+    except (OSError, ValueError):
         return None

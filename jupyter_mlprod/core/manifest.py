@@ -8,10 +8,9 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 
-import msgspec
-
 from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, Bundle
 from jupyter_mlprod.core.record import canonical
+from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.subject import NAME, NAME_RULE
 
 MAX_MANIFEST_BYTES = 16_000_000
@@ -30,8 +29,8 @@ def parse_manifest(data: bytes) -> tuple[Bundle | None, list[str]]:
     if len(data) > MAX_MANIFEST_BYTES:
         return None, [f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes"]
     try:
-        bundle = msgspec.json.decode(data, type=Bundle)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        bundle = strict_record(data, Bundle)
+    except ValueError as error:
         return None, [f"{MANIFEST} cannot be read: {error}"]
     if not NAME.fullmatch(bundle.name):
         return None, [f"{MANIFEST} says that the bundle is named {bundle.name[:80]!r}; a name may hold {NAME_RULE}"]

@@ -13,6 +13,7 @@ import msgspec
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.record import Record, digest_bytes
+from jupyter_mlprod.core.strict_json import strict_json
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +49,11 @@ def read_notebook(text: str, *, name: str) -> Notebook:
 
     Raises
     ------
-    MlprodError : ``bad-notebook`` when it is not JSON, not nbformat 4, or has no code cell.
+    MlprodError : ``bad-notebook`` when it is not JSON of one reading, not nbformat 4, or has no code cell.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: bad JSON, or an integer of more than 4300 digits
+        document = strict_json(text)
+    except ValueError as error:
         raise MlprodError(Code.BAD_NOTEBOOK, f"{name} is not JSON: {error}", hint="open and save it in JupyterLab") from None
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list) or document.get("nbformat") != 4 or not all(isinstance(cell, dict) for cell in cells):

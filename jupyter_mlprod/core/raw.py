@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from jupyter_mlprod.core.npy import ENDS, UTF8
+
 Array = NDArray[np.generic]
 Raw = Array | Mapping[str, Array]
 
@@ -51,11 +53,6 @@ def raw_digest(raw: Raw) -> str:
 
 NULL = "null/"
 """An array of this prefix is the null mask of the column it names, because files here hold no pickled None."""
-
-
-UTF8, ENDS = "utf8/", "ends/"
-"""Arrays of these prefixes are a column of strings as one run of bytes, and where each string ends in it: numpy gives every string the room
-of the longest."""
 
 
 def as_bytes(texts: Array) -> tuple[Array, Array]:

@@ -18,6 +18,7 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest, short
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.snapshot import Snapshot
+from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.subject import Subject, parse_subject
 
 MOST_TEXT_BYTES = 8_000_000
@@ -120,8 +121,8 @@ def snapshot_of(found: Found) -> Snapshot | None:
     if not found.bundle.holds(SNAPSHOT):
         return None
     try:
-        return msgspec.json.decode((found.folder / SNAPSHOT).read_bytes(), type=Snapshot)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return strict_record((found.folder / SNAPSHOT).read_bytes(), Snapshot)
+    except ValueError as error:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{SNAPSHOT} is no snapshot: {error}") from None
 
 

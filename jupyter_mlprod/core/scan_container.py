@@ -5,9 +5,7 @@ Whatever cannot be looked into, encrypted, damaged, nested too deep or unpacking
 finding. Nothing is written; stored members are read in place, so a checkpoint of gigabytes is never held in memory.
 """
 
-import ast
 import bz2
-import gzip
 import io
 import lzma
 import re
@@ -16,9 +14,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import BinaryIO
 
+from jupyter_mlprod.core.npy import ENDS, NO_HEADER, NUMPY_HEAD, UTF8, ends_in, header_at, holds_text, texts_of
+from jupyter_mlprod.core.scan_inflate import GZIP, ZLIB, Inflated
 from jupyter_mlprod.core.scan_look import Notes
 from jupyter_mlprod.core.scan_pickle import harm, programs
 
@@ -27,21 +27,28 @@ MOST_MEMBERS = 100_000
 MOST_UNPACKED = 1 << 30
 CHUNK = 1 << 20
 TAR_BLOCK = 512
-NUMPY_HEAD = b"\x93NUMPY"
-PLAIN_TYPE = re.compile(r"[<>|=]?[biufcmMSUV?]\d*(\[[\w/]+\])?")
-TEXT_TYPE = re.compile(r"[<>|=]?[SU]\d+")
+FEW = 512
+"""Bytes that random numbers behind a mark of two may unpack to before they break."""
+GZIP_HEAD = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL)
+ZLIB_HEAD = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
+BZIP2_HEAD = re.compile(rb"BZh[1-9](?:1AY&|\x17\x72E8)")
 OTHER_PACKERS = {
-    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4",
-    b"\x5d\x00\x00\x80\x00": "lzma", b"\x1f\x9d": "compress",
+    re.compile(mark, re.DOTALL): name
+    for mark, name in (
+        (rb"7z\xbc\xaf\x27\x1c", "7z"), (rb"Rar!\x1a\x07", "rar"), (rb"\x28\xb5\x2f\xfd", "zstd"), (rb"\x04\x22\x4d\x18", "lz4"),
+        (rb"\x5d\x00\x00\x80\x00", "lzma"), (rb"\x1f\x9d[\x09-\x10\x89-\x90]", "compress"),
+    )
 }  # fmt: skip
+WEAK = frozenset({"compress"})
+"""Those whose mark is short enough to be the first bytes of a number."""
 DAMAGED = (
-    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError, RuntimeError, NotImplementedError,
+    zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, RuntimeError, NotImplementedError,
     OSError, ValueError, KeyError, IndexError, OverflowError, struct.error, MemoryError,
 )  # fmt: skip
 """All that the readers of archives raise on bytes that are none; RuntimeError is an encrypted member."""
 
-Leaf = Callable[[BinaryIO, str], None]
-"""What looks at a file that is no container: its bytes and its place."""
+Leaf = Callable[[BinaryIO, str], bool]
+"""What looks at a file that is no container, its bytes and its place; whether they were of a kind that it reads."""
 
 
 class Walk:
@@ -53,24 +60,35 @@ class Walk:
         self.left = MOST_UNPACKED
         self.members = 0
 
-    def into(self, stream: BinaryIO, size: int, *, place: str = "", depth: int = 0) -> None:
-        """Look at bytes, and at whatever they hold."""
+    def into(
+        self, stream: BinaryIO, size: int, *, place: str = "", depth: int = 0, storage: bool = False, ends: Sequence[int] = ()
+    ) -> None:
+        """Look at bytes, and at whatever they hold.
+
+        Parameters
+        ----------
+        storage : these are a tensor's numbers by their place in an archive, so that a mark of two bytes says nothing
+        ends : where the texts end, if these are an array of texts in one run
+        """
         if depth > DEEPEST:
             self._cannot(f"it is nested more than {DEEPEST} deep", place)
             return
         stream.seek(0)
         head = stream.read(8)
-        packer = next((name for mark, name in OTHER_PACKERS.items() if head.startswith(mark)), "")
+        packer = next((name for mark, name in OTHER_PACKERS.items() if mark.match(head)), "")
+        packer = "" if storage and packer in WEAK else packer
         if packer:
             self._cannot(f"it is packed by {packer}", place)
         elif head.startswith(NUMPY_HEAD):
-            self._array(stream, size, place)
+            self._arrays(stream, size, place, ends)
+            self._zip(stream, head, place, depth)
         elif not any([
             self._pickles(stream, size, place), self._zip(stream, head, place, depth),
-            self._tar(stream, place, depth), self._packed(stream, head, place, depth),
+            self._tar(stream, place, depth), not storage and self._packed(stream, head, place, depth),
         ]):  # fmt: skip
             stream.seek(0)
-            self.leaf(stream, place)
+            if not storage and not self.leaf(stream, place) and size:
+                self.notes.unread.append(place)
 
     def _cannot(self, why: str, place: str) -> None:
         self.notes.add("hostile", f"cannot be looked into: {why}", place=place)
@@ -79,26 +97,38 @@ class Walk:
         found = list(programs(stream, size, start=start))
         for what in dict.fromkeys(filter(None, map(harm, found))):
             self.notes.add("hostile", what, place=place)
+        if texts := [text for program in found for text in program.texts]:
+            self.leaf(io.BytesIO("\n".join(texts).encode("utf-8", "replace")), place)
         if found:
             self.notes.add("pickle", "a pickle of tensors and plain values only", place=place)
         return bool(found)
 
-    def _array(self, stream: BinaryIO, size: int, place: str) -> None:
-        """An .npy file; its header is a literal, and a type that is not known to be plain is taken to be objects."""
-        stream.seek(6)
-        try:
-            form = "<H" if stream.read(2)[:1] == b"\x01" else "<I"
-            (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))
-            kind = ast.literal_eval(stream.read(min(length, CHUNK)).decode("latin-1").strip())["descr"]
-            plain = _is_plain(kind)
-        except (struct.error, SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
-            self.notes.add("hostile", f"is an array whose header cannot be read: {type(error).__name__}", place=place)
-            return
-        start = stream.tell()
-        if not plain and not self._pickles(stream, size, place, start=start):
-            self.notes.add("hostile", "is an array of objects whose pickle cannot be read", place=place)
-        elif isinstance(kind, str) and TEXT_TYPE.fullmatch(kind):
-            self.leaf(io.BytesIO(_texts(stream, kind)), place)
+    def _arrays(self, stream: BinaryIO, size: int, place: str, ends: Sequence[int]) -> None:
+        """An .npy file, and what a second `numpy.load` would read behind its first array."""
+        at = 0
+        while at < size:
+            stream.seek(at)
+            if stream.read(len(NUMPY_HEAD)) != NUMPY_HEAD:
+                self._pickles(stream, size, place, start=at)
+                self.notes.add("hostile", f"is an array with {size - at:,} bytes behind its end that are none", place=place)
+                return
+            try:
+                header = header_at(stream, at)
+            except NO_HEADER as error:
+                self.notes.add("hostile", f"is an array whose header cannot be read: {type(error).__name__}", place=place)
+                return
+            if header.end is None:
+                if not self._pickles(stream, size, place, start=header.start):
+                    self.notes.add("hostile", "is an array of objects whose pickle cannot be read", place=place)
+                return
+            if header.end > size:
+                self._cannot(f"it is an array that is {header.end - size:,} bytes short", place)
+                return
+            if texts := texts_of(stream, header, ends):
+                self.leaf(texts, place)
+            elif holds_text(header.kind):
+                self.notes.unread.append(place)
+            at = header.end
 
     def _zip(self, stream: BinaryIO, head: bytes, place: str, depth: int) -> bool:
         if not zipfile.is_zipfile(stream):  # it looks at the end, where torch looks too
@@ -108,13 +138,14 @@ class Walk:
             return False
         try:
             with zipfile.ZipFile(stream) as archive:
+                names = frozenset(archive.namelist())
                 for entry in archive.infolist():
-                    self._zip_member(archive, entry, place, depth)
+                    self._zip_member(archive, entry, place, depth, names)
         except DAMAGED as error:
             self._cannot(str(error)[:200], place)
         return True
 
-    def _zip_member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str, depth: int) -> None:
+    def _zip_member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str, depth: int, names: frozenset[str]) -> None:
         inner = _inside(place, entry.filename)
         if not self._counted(entry.filename, inner) or entry.is_dir():
             return
@@ -126,9 +157,19 @@ class Walk:
         try:
             with archive.open(entry) as member:
                 whole = member if stored else io.BytesIO(member.read())
-                self.into(whole, entry.file_size, place=inner, depth=depth + 1)  # type: ignore[arg-type]  # an IO[bytes] is one
+                self.into(
+                    whole, entry.file_size, place=inner, depth=depth + 1,  # type: ignore[arg-type]  # an IO[bytes] is one
+                    storage=_is_storage(entry.filename, names), ends=self._ends(archive, entry, names),
+                )  # fmt: skip
         except DAMAGED as error:
             self._cannot(str(error)[:200], inner)
+
+    def _ends(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, names: frozenset[str]) -> tuple[int, ...]:
+        """Where the texts end that a member holds as one run of bytes, as `raw.as_bytes` gives them."""
+        other = ENDS + entry.filename.removeprefix(UTF8)
+        if not entry.filename.startswith(UTF8) or other not in names or not self._affordable(archive.getinfo(other).file_size, other):
+            return ()
+        return ends_in(archive.read(other))
 
     def _tar(self, stream: BinaryIO, place: str, depth: int) -> bool:
         stream.seek(0)
@@ -156,18 +197,17 @@ class Walk:
             self.into(member, entry.size, place=inner, depth=depth + 1)  # type: ignore[arg-type]  # an IO[bytes] is one
 
     def _packed(self, stream: BinaryIO, head: bytes, place: str, depth: int) -> bool:
-        """gzip, bzip2, xz or zlib around something; a zlib mark is two bytes, so alone it proves nothing."""
+        """gzip, bzip2, xz or zlib around something; a mark of two or three bytes proves nothing until something comes out."""
         stream.seek(0)
-        if head.startswith(b"\x1f\x8b"):
-            data, fault = self._unpacked(gzip.GzipFile(fileobj=stream).read)
-        elif head.startswith(b"BZh"):
+        if GZIP_HEAD.match(head) or ZLIB_HEAD.match(head):
+            inflated = Inflated(stream, wbits=GZIP if GZIP_HEAD.match(head) else ZLIB)
+            data, fault = self._unpacked(inflated.read)
+            if fault and self.left >= 0 and not inflated.whole and not _is_something(data):
+                return False
+        elif BZIP2_HEAD.match(head):
             data, fault = self._unpacked(bz2.BZ2File(stream).read)
         elif head.startswith(b"\xfd7zXZ\x00"):
             data, fault = self._unpacked(lzma.LZMAFile(stream).read)  # noqa: SIM115  the stream is not its own to close
-        elif head[:1] == b"\x78" and len(head) > 1 and int.from_bytes(head[:2], "big") % 31 == 0:
-            data, fault = self._unpacked(_Inflated(stream).read)
-            if fault and not data and self.left >= 0:
-                return False
         else:
             return False
         if fault:
@@ -205,40 +245,17 @@ class Walk:
         return self.members < MOST_MEMBERS
 
 
-class _Inflated:
-    """A zlib stream, read in pieces; with no file format around it, the standard library has no reader for it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.inflate = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        while not self.inflate.eof:
-            data = self.inflate.unconsumed_tail or self.stream.read(CHUNK)
-            if not data:
-                raise EOFError("the zlib stream is cut off")
-            if piece := self.inflate.decompress(data, size):
-                return piece
-        return b""
-
-
 def _inside(place: str, name: str) -> str:
     return f"{place}/{name}" if place else name
 
 
-def _is_plain(kind: object) -> bool:
-    """Whether a dtype as a header writes it holds no objects: a string, or (name, dtype[, shape]) for each field."""
-    if isinstance(kind, str):
-        return PLAIN_TYPE.fullmatch(kind) is not None
-    if isinstance(kind, tuple):  # a sub-array: (dtype, shape)
-        return len(kind) == 2 and _is_plain(kind[0])
-    return isinstance(kind, list) and all(isinstance(field, tuple) and len(field) in (2, 3) and _is_plain(field[1]) for field in kind)
+def _is_something(data: bytes) -> bool:
+    """Whether what came out of a packed file before it broke is more than comes out of random numbers."""
+    return len(data) >= FEW or any(programs(io.BytesIO(data), len(data)))
 
 
-def _texts(stream: BinaryIO, kind: str) -> bytes:
-    """An array of strings as lines of UTF-8."""
-    data = stream.read(MOST_UNPACKED)
-    width = int(kind.lstrip("<>|=SU")) * (4 if "U" in kind else 1)
-    code = "latin-1" if "S" in kind else "utf-32-be" if kind.startswith(">") else "utf-32-le"
-    items = (data[start : start + width] for start in range(0, len(data), width)) if width else ()
-    return "\n".join(item.decode(code, "replace").rstrip("\0") for item in items).encode("utf-8", "replace")
+def _is_storage(name: str, names: Container[str]) -> bool:
+    """Whether a member of a zip is the bytes of a tensor, by the layout of ``torch.save`` or of ``torch.export.save``."""
+    root, _, rest = name.partition("/data/")
+    saved, exported = f"{root}/data.pkl" in names, f"{root}/archive_format" in names
+    return (saved and rest.isdigit()) or (exported and rest.startswith(("weights/", "constants/")))

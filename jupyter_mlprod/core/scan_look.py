@@ -31,7 +31,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     counts : how many spots of each kind there are; ``spots`` holds the first 200 of each
+    unread_parts : places inside the file, empty for itself, of bytes that are neither text nor of a kind whose texts are read
     images : pictures that were passed over, as nothing is read out of them
+    digest, size : sha256 and number of the very bytes that were looked at
     unread : why the file could not be read at all, or empty
     """
 
@@ -40,6 +42,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     parts: int = 1
     images: int = 0
+    unread_parts: tuple[str, ...] = ()
+    digest: str = ""
+    size: int = 0
     unread: str = ""
 
 
@@ -51,6 +56,7 @@ class Notes:
         self.counts: dict[str, int] = {}
         self.parts = 1
         self.images = 0
+        self.unread: list[str] = []
 
     def add(self, kind: SpotKind, what: str, *, place: str = "", line: int = 0) -> None:
         found = self.counts.get(kind, 0)
@@ -58,5 +64,8 @@ class Notes:
         if found < MOST_SPOTS:
             self.spots.append(Spot(kind=kind, what=what[:400], place=place[:200], line=line))
 
-    def look(self, path: str) -> Look:
-        return Look(path=path, spots=tuple(self.spots), counts=self.counts, parts=self.parts, images=self.images)
+    def look(self, path: str, *, digest: str, size: int) -> Look:
+        return Look(
+            path=path, spots=tuple(self.spots), counts=self.counts, parts=self.parts, images=self.images,
+            unread_parts=tuple(place[:200] for place in self.unread[:MOST_SPOTS]), digest=digest, size=size,
+        )  # fmt: skip

@@ -28,14 +28,17 @@ def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: 
     present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
     looks = _named(ports, present, folder)
     n = len(present)
+    gone = sum(bool(look.unread) for look in looks)
+    unread = [look.path for look in looks if look.unread or look.unread_parts]
     held = [look.path for look in looks if look.counts.get("pickle") or look.counts.get("hostile")]
     return (
         count("digest_mismatches", len(faults), n=len(bundle.files) + 1, note=joined(list(faults))),
         count("pickle_files", len(held), n=n, note=joined(held)),
         *_each(count("hostile_pickles", _total(looks, "hostile"), n=n), _found(looks, "hostile")),
         *_each(count("hostile_code", _total(looks, "code"), n=n), _found(looks, "code")),
-        *_each(count("secrets", _total(looks, "secret"), n=n), _found(looks, "secret")),
-        *_each(count("personal_data", _total(looks, "personal"), n=n), _found(looks, "personal")),
+        *_each(count("secrets", _total(looks, "secret"), n=n - gone), _found(looks, "secret")),
+        *_each(count("personal_data", _total(looks, "personal"), n=n - len(unread)), _found(looks, "personal")),
+        count("files_unread", len(unread), n=n, note=joined(unread)),
         *_licenses(_pins(folder / REQUIREMENTS), folder, ports.packages),
         *_advisories(_pins(folder / REQUIREMENTS), ports.packages, source=advisories),
     )
@@ -43,13 +46,15 @@ def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: 
 
 def file_measures(look: Look) -> tuple[Measure, ...]:
     """Of one file, whatever it is."""
+    unread = int(bool(look.unread_parts))
     pickles = _found([look], "pickle", by_file=False)
     return (
         count("pickle_files", int(bool(pickles)), n=1, note=_all(pickles) if not look.counts.get("hostile") else ""),
         _told(count("hostile_pickles", _total([look], "hostile"), n=1), _found([look], "hostile", by_file=False)),
         _told(count("hostile_code", _total([look], "code"), n=1), _found([look], "code", by_file=False)),
         _told(_secrets(look), _found([look], "secret", by_file=False)),
-        _told(_personal(look), _found([look], "personal", by_file=False)),
+        _told(count("personal_data", _total([look], "personal"), n=1 - unread), _found([look], "personal", by_file=False)),
+        count("files_unread", unread, n=1, note=joined([place for place in look.unread_parts if place])),
     )
 
 

@@ -4,7 +4,6 @@ Cells are code of the person who runs them, and notebooks start processes and op
 their code does is told and not judged. Pictures are counted and passed over: nothing reads text out of them.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.scan_code import note_code
 from jupyter_mlprod.core.scan_look import Notes
 from jupyter_mlprod.core.scan_text import in_pieces, note_text
+from jupyter_mlprod.core.strict_json import strict_json
 
 MAGIC = re.compile(r"^[ \t]*(?:[A-Za-z_][\w, ]*=[ \t]*)?([!%?].*)$", re.MULTILINE)
 ANSI = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
@@ -24,11 +24,11 @@ def note_notebook(data: bytes, notes: Notes, *, place: str = "") -> None:
 
     Raises
     ------
-    MlprodError : ``bad-notebook`` when it is no JSON, or no notebook.
+    MlprodError : ``bad-notebook`` when it is no JSON of one reading, or no notebook.
     """
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = strict_json(data)
+    except ValueError as error:
         raise MlprodError(Code.BAD_NOTEBOOK, f"it is not JSON: {str(error)[:200]}", hint="open and save it in JupyterLab") from None
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):

@@ -9,6 +9,7 @@ need; a list of what is harmful could never be complete. It runs in the child pr
 import pickle
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, ClassVar
 
@@ -23,6 +24,10 @@ MOST_NAMES = 10_000
 LONGEST_LINE = 1 << 26
 IMPORTABLE = re.compile(r"[A-Za-z_][\w.]*")
 EXTENSION = "copyreg.extension"
+TEXTS = (
+    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
+)  # fmt: skip
+"""Opcodes of strings."""
 
 _TYPES = "BFloat16 Bool Byte Char ComplexDouble ComplexFloat Double Float Half Int Long Short"
 _PLACES = ("", "cuda.", "sparse.", "cuda.sparse.")
@@ -65,6 +70,11 @@ _RUNS = (
 RUNS = frozenset(_RUNS.split())
 """Top-level modules whose names in a pickle are there to do something; for the wording of a finding, never for the decision."""
 
+KNOWN = RUNS | sys.stdlib_module_names | {"numpy", "scipy", "pandas", "sklearn", "joblib", "torch", "torchvision", "transformers"}
+"""Packages that there are; a pickle that asks for a module inside one imports it, and that acts, even when the pickle then breaks off."""
+GREETS = frozenset({"antigravity", "this"})
+"""Modules of the standard library that act by being imported and lie in no package."""
+
 BROKEN = (
     pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError, ArithmeticError,
     AssertionError, NameError, OSError, MemoryError, RecursionError, struct.error,
@@ -78,67 +88,104 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     names : what it asks for, in order, ``module.name``
+    texts : the strings in it
     fault : why it could not be followed to its end, or empty
     start, end : where it lies; ``end`` is where its reader stopped
     legacy : whether it opens a file in torch's old format
+    changes : whether it puts something into what it asks for, instead of into what it makes
+    proves : whether it is one beyond doubt; else it is bytes that may be read as one, such as ``N.``
     """
 
     names: tuple[str, ...]
     fault: str
     start: int
     end: int
+    texts: tuple[str, ...] = ()
     legacy: bool = False
+    changes: bool = False
+    proves: bool = True
 
 
-class Stub:
-    """Stands for whatever was asked for: can be called, filled and set, and does nothing."""
+class Asked:
+    """What the pickles of one place asked for, and whether anything was done with it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.texts: list[str] = []
+        self.acted = False
+        self.changed = False
+
+    def stub(self, module: Any, name: Any) -> "StubType":
+        if not IMPORTABLE.fullmatch(str(module)) or not IMPORTABLE.fullmatch(str(name)):
+            raise pickle.UnpicklingError("asks for what cannot be a name")
+        if len(self.names) < MOST_NAMES:
+            self.names.append(f"{module}.{name}")
+        return StubType("Stub", (Stub,), {"asked": self})
+
+    def change(self, what: Any) -> None:
+        """Something is put into what was asked for; a state of a class, a mapping, is as good as a call."""
+        self.changed = True
+        self.acted = self.acted or (isinstance(what, dict | tuple) and bool(what))
+
+    @property
+    def acts(self) -> bool:
+        """Whether something is called, or a module that is known to exist is reached into: imported from a package, or changed."""
+        modules = [name.rpartition(".")[0] for name in self.names]
+        known = [module for module in modules if module.split(".")[0] in KNOWN]
+        return self.acted or any(self.changed or "." in module or module in GREETS for module in known)
+
+
+class StubType(type):
+    """Makes a class that can be filled as a mapping can, since a pickle may ask for a mapping that is there already."""
+
+    asked: Asked
+
+    def __setitem__(cls, key: Any, value: Any) -> None:
+        cls.asked.changed = True
+
+
+class Filling:
+    """A method by which a pickle fills an object: of no account for one that it made, noted for what it asked for itself."""
+
+    def __get__(self, made: object | None, kind: StubType) -> Callable[[Any], None]:
+        return kind.asked.change if made is None else lambda _: None
+
+
+class Stub(metaclass=StubType):
+    """Stands for whatever was asked for: can be called, filled and set, and does nothing but note that."""
+
+    append = extend = add = __setstate__ = Filling()
 
     def __new__(cls, *_args: Any, **_named: Any) -> "Stub":
+        cls.asked.acted = True
         return object.__new__(cls)
 
     def __init__(self, *_args: Any, **_named: Any) -> None:
         pass
 
     def __call__(self, *_args: Any, **_named: Any) -> "Stub":
-        return Stub()
+        return self
 
     def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    def __setstate__(self, state: Any) -> None:
-        pass
 
-    def append(self, item: Any) -> None:
-        pass
-
-    def extend(self, items: Any) -> None:
-        pass
-
-    def add(self, item: Any) -> None:
-        pass
-
-
-def _noted(names: list[str], module: Any, name: Any) -> type[Stub]:
-    text = f"{module}.{name}"
-    if not IMPORTABLE.fullmatch(str(module)) or not IMPORTABLE.fullmatch(str(name)):
-        raise pickle.UnpicklingError("asks for what cannot be a name")
-    if len(names) < MOST_NAMES:
-        names.append(text)
-    return type("Stub", (Stub,), {})
+class Held:
+    """Stands for a tensor's bytes, which torch keeps elsewhere."""
 
 
 class FastNotes(pickle.Unpickler):
     """CPython's C unpickler with its imports cut."""
 
-    def __init__(self, stream: Any, names: list[str]) -> None:
+    def __init__(self, stream: Any, asked: Asked) -> None:
         super().__init__(stream)
-        self.names = names
+        self.asked = asked
 
     def find_class(self, module: str, name: str, /) -> Any:
-        return _noted(self.names, module, name)
+        return self.asked.stub(module, name)
 
     def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002  torch names its storages so
-        return Stub()
+        return Held()
 
 
 class SlowNotes(pickle._Unpickler):
@@ -146,16 +193,22 @@ class SlowNotes(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch}
 
-    def __init__(self, stream: Any, names: list[str]) -> None:
+    def __init__(self, stream: Any, asked: Asked) -> None:
         super().__init__(stream)
-        self.names = names
+        self.asked = asked
         self.longest = 0
 
     def find_class(self, module: str, name: str, /) -> Any:
-        return _noted(self.names, module, name)
+        return self.asked.stub(module, name)
 
     def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002  torch names its storages so
-        return Stub()
+        return Held()
+
+    def load_reduce(self) -> None:
+        """Takes arguments in a tuple only, as the C unpickler does; a list of towns may put a word there."""
+        if not isinstance(self.stack[-1], tuple):  # type: ignore[attr-defined]
+            raise pickle.UnpicklingError("argument list must be a tuple")
+        super().load_reduce()  # type: ignore[misc]
 
     def load_long_binput(self) -> None:
         """The C unpickler makes a table as long as the index says; here it is only noted, and the C unpickler left out."""
@@ -169,14 +222,27 @@ class SlowNotes(pickle._Unpickler):
         self.append(bytearray(self.read(length)))  # type: ignore[attr-defined]
 
     def get_extension(self, code: int) -> None:
-        self.append(_noted(self.names, EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
+        self.append(self.asked.stub(EXTENSION, f"code_{code}"))  # type: ignore[attr-defined]  # the typeshed knows no stack
 
 
+def _heard(load: Callable[[SlowNotes], None]) -> Callable[[SlowNotes], None]:
+    """The same opcode, whose string is kept, so that a secret in a checkpoint is seen."""
+
+    def heard(notes: SlowNotes) -> None:
+        load(notes)
+        if isinstance(text := notes.stack[-1], str):  # type: ignore[attr-defined]
+            notes.asked.texts.append(text)
+
+    return heard
+
+
+SlowNotes.dispatch.update({opcode[0]: _heard(SlowNotes.dispatch[opcode[0]]) for opcode in TEXTS})
+SlowNotes.dispatch[pickle.REDUCE[0]] = SlowNotes.load_reduce
 SlowNotes.dispatch[pickle.LONG_BINPUT[0]] = SlowNotes.load_long_binput
 SlowNotes.dispatch[pickle.BYTEARRAY8[0]] = SlowNotes.load_bytearray8
 
 
-class _Held:
+class _Window:
     """A file for an unpickler: never gives more than there is, so memory runs out only over what is really there."""
 
     def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
@@ -207,9 +273,9 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
     longest: int = 0
 
 
-def _run(kind: Callable[[Any, list[str]], Any], stream: BinaryIO, start: int, size: int, names: list[str]) -> _Run:
-    held = _Held(stream, start, size)
-    reader = kind(held, names)
+def _run(kind: Callable[[Any, Asked], Any], stream: BinaryIO, start: int, size: int, asked: Asked) -> _Run:
+    held = _Window(stream, start, size)
+    reader = kind(held, asked)
     try:
         value = reader.load()
     except BROKEN as error:
@@ -218,46 +284,66 @@ def _run(kind: Callable[[Any, list[str]], Any], stream: BinaryIO, start: int, si
     return _Run(value=value, end=size - held.left, longest=getattr(reader, "longest", 0))
 
 
-def program_at(stream: BinaryIO, start: int, size: int) -> Program | None:
-    """What lies at ``start``, if that is a pickle.
+def _read(stream: BinaryIO, start: int, size: int) -> Program | None:
+    """What lies at ``start``, if that may be read as a pickle.
 
-    A program is what asks for something, what comes to its end, and what wears its reader out before. Without a protocol mark it must
-    come to the end of the file as well, since two random bytes may be a pickle of None; and only what wears out both readers counts.
+    With a protocol mark it is one when it asks for something, comes to its end, or wears its reader out before. Without, letters may
+    be opcodes by chance (``cat``, ``dog``, a line each, ask for ``at.dog``), so it proves itself only when it acts before it breaks
+    off, when it ends where the file does, or when both readers are worn out.
     """
     stream.seek(start)
     marked = stream.read(2) in HEADS
-    asked: list[str] = []
+    asked = Asked()
     slow = _run(SlowNotes, stream, start, size, asked)
     wild = slow.longest > max(size, MOST_NAMES)
     fast = _Run(end=slow.end, fault=f"it notes a value as number {slow.longest:,}") if wild else _run(FastNotes, stream, start, size, asked)
     ended = slow if fast.fault else fast
     worn_out = (fast.worn_out or slow.worn_out) if marked else (fast.worn_out and slow.worn_out)
-    named = [name for name in asked if marked or not name.startswith(EXTENSION)]  # one byte of a tensor may be an extension's opcode
-    if not named and not worn_out and (ended.fault or not (marked or ended.end == size)):
+    known = [name for name in asked.names if marked or not name.startswith(EXTENSION)]  # one byte of a tensor may be an extension's opcode
+    whole = not ended.fault and (marked or ended.end == size or (bool(known) and _blank(stream, ended.end, size)))
+    proves = whole or worn_out or (bool(known) and (marked or asked.acts))
+    if not proves and ended.fault:
         return None
     legacy = isinstance(ended.value, int) and ended.value == LEGACY_TORCH
-    return Program(names=tuple(dict.fromkeys(asked)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy)
+    return Program(
+        names=tuple(dict.fromkeys(asked.names)), fault=fast.fault or slow.fault, start=start, end=ended.end, legacy=legacy,
+        changes=asked.changed, proves=proves, texts=tuple(asked.texts),
+    )  # fmt: skip
+
+
+def _blank(stream: BinaryIO, start: int, size: int) -> bool:
+    """Whether nothing but white space follows, as an editor leaves it."""
+    stream.seek(start)
+    return not stream.read(min(size - start, 1 << 16)).strip()
 
 
 def programs(stream: BinaryIO, size: int, *, start: int = 0) -> Iterator[Program]:
     """Every pickle of a file that is one, from ``start`` to ``size``; behind a STOP the next begins, as readers of several have it."""
-    first = program_at(stream, start, size)
-    if first is None:
-        return
-    yield first
-    last, seen = first, 1
-    while not last.fault and last.end < size and seen < MOST_PROGRAMS:
-        raw = first.legacy and seen >= LEGACY_PROGRAMS  # bytes of tensors, which may look like anything
-        following = program_at(stream, last.end, size)
-        if following is None and not raw:
-            yield Program(names=(), fault=f"{size - last.end:,} bytes after its end are no pickle", start=last.end, end=size)
-        elif following is not None and (following.names or not raw):
-            yield following
-        if following is None or raw:
+    at, told, legacy = start, 0, False
+    waiting: list[Program] = []
+    for seen in range(MOST_PROGRAMS):
+        if told and at >= size:
             return
-        last, seen = following, seen + 1
-    if seen == MOST_PROGRAMS:
-        yield Program(names=(), fault=f"it is followed by {MOST_PROGRAMS:,} others or more", start=last.end, end=size)
+        raw = legacy and seen >= LEGACY_PROGRAMS  # bytes of tensors, which may look like anything
+        found = _read(stream, at, size)
+        if found is None or (raw and not (found.proves and found.names)):
+            break
+        legacy = legacy or (seen == 0 and found.legacy)
+        waiting.append(found)
+        if found.proves:
+            yield from waiting
+            told, waiting, at = told + len(waiting), [], found.end
+            if found.fault or raw:
+                return
+        elif found.end >= size:
+            break
+        at = found.end
+    else:
+        yield Program(names=(), fault=f"it is followed by {MOST_PROGRAMS:,} others or more", start=at, end=size)
+        return
+    left = waiting[0].start if waiting else at
+    if told and not raw:
+        yield Program(names=(), fault=f"{size - left:,} bytes after its end are no pickle", start=left, end=size)
 
 
 def harm(program: Program) -> str:
@@ -268,6 +354,8 @@ def harm(program: Program) -> str:
         return f"runs {_listed(acting)} when it is loaded"
     if strange:
         return f"asks for {_listed(strange)}, which tensors do not need"
+    if program.changes:
+        return f"changes {_listed(list(program.names))} when it is loaded"
     return f"is a pickle that cannot be followed to its end: {program.fault}" if program.fault else ""
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from jupyter_mlprod.core.scan_look import Notes, SpotKind
 
@@ -164,6 +164,11 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
+BY_CONTEXT = frozenset({"assigned secret", "password in a URL"})
+MARKED = tuple(rule for rule in RULES if rule[0] == "secret" and rule[1] not in BY_CONTEXT)
+"""Those that no random bytes match; the only ones that are looked for in bytes that are no text."""
+
+
 def masked(value: str) -> str:
     """Enough to find a value again, too little to use it.
 
@@ -175,13 +180,14 @@ def masked(value: str) -> str:
     return f"{value[:2]}…{value[-2:]}" if len(value) >= 12 else f"{value[:1]}…"
 
 
-def note_text(pieces: Iterator[str], notes: Notes, *, place: str = "", first_line: int = 1) -> None:
+def note_text(pieces: Iterator[str], notes: Notes, *, place: str = "", first_line: int = 1, rules: Sequence[Rule] = RULES) -> None:
     """Note what a text holds.
 
     Parameters
     ----------
     pieces : the text in pieces of any length
     place, first_line : where it stands
+    rules : what is looked for
     """
     line, carried = first_line, ""
     known: set[tuple[str, int, str]] = set()
@@ -190,19 +196,19 @@ def note_text(pieces: Iterator[str], notes: Notes, *, place: str = "", first_lin
         ends = text.rfind("\n") + 1
         carried = text[ends:]
         if ends:
-            _note_piece(text[:ends], notes, known, place=place, line=line)
+            _note_piece(text[:ends], notes, known, place=place, line=line, rules=rules)
             known.clear()
             line += text.count("\n", 0, ends)
         if len(carried) > CHUNK:  # a line without end is looked at in pieces that overlap
-            _note_piece(carried, notes, known, place=place, line=line)
+            _note_piece(carried, notes, known, place=place, line=line, rules=rules)
             carried = carried[-OVERLAP:]
-    _note_piece(carried, notes, known, place=place, line=line)
+    _note_piece(carried, notes, known, place=place, line=line, rules=rules)
 
 
-def _note_piece(text: str, notes: Notes, known: set[tuple[str, int, str]], *, place: str, line: int) -> None:
+def _note_piece(text: str, notes: Notes, known: set[tuple[str, int, str]], *, place: str, line: int, rules: Sequence[Rule]) -> None:
     lower = text.lower()
     spans: list[tuple[int, int]] = []
-    for kind, name, marks, pattern, check in RULES:
+    for kind, name, marks, pattern, check in rules:
         if marks and not any(mark in lower for mark in marks):
             continue
         at, lines = 0, line

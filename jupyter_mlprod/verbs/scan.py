@@ -1,17 +1,17 @@
 """``scan``: what lies in a bundle, a file or a notebook, without running any of it.
 
 A text that names a file is that file; a bare word such as ``digits`` is a bundle even when a file of that name lies here, and ``./digits``
-is the file. A file's evidence is about the sha256 of its bytes, so that it holds wherever the file goes.
+is the file. A file's evidence is about the sha256 of the bytes that were looked at, so that it holds wherever the file goes and for
+nothing else that lies there by then.
 """
 
-import hashlib
 from pathlib import Path
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.policy import SCANNED, built_in
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.record import DIGEST_PREFIX, digest
+from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests.scan import Scan
 from jupyter_mlprod.core.resolve import locate
 from jupyter_mlprod.core.scan_file import NOTEBOOK
@@ -20,7 +20,6 @@ from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.verdict import judge
 
 BUNDLE = ".mlprod"
-PIECE = 1 << 24
 
 
 def run(request: Scan, ports: Ports) -> Evidence:
@@ -60,22 +59,13 @@ def _file(path: Path, request: Scan, ports: Ports) -> Evidence:
     (look,) = ports.inspector.look([path])
     if look.unread:
         raise MlprodError(Code.BAD_NOTEBOOK if is_notebook else Code.BAD_DATA, f"{path} cannot be read: {look.unread}")
-    try:
-        subject, size = _hashed(path, ports)
-    except OSError as error:
-        raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {error.strerror}") from None
+    if not look.digest:  # whoever looked ended before it knew the bytes, so that there is nothing to give evidence of
+        raise MlprodError(Code.BAD_DATA, f"{path}: {'; '.join(map(str, look.spots))}")
     measures: tuple[Measure, ...] = notebook_measures(look) if is_notebook else file_measures(look)
-    context = {SCANNED: "notebook" if is_notebook else "file", "file": path.name, "bytes": f"{size:,}"}
-    return Evidence(kind="scan", subject=subject, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context)
-
-
-def _hashed(path: Path, ports: Ports) -> tuple[str, int]:
-    """Digest and size, read piece by piece."""
-    size, hasher = path.stat().st_size, hashlib.sha256()
-    with path.open("rb") as stream:
-        for _ in ports.progress("read", range(-(-size // PIECE))):
-            hasher.update(stream.read(PIECE))
-    return DIGEST_PREFIX + hasher.hexdigest(), size
+    context = {SCANNED: "notebook" if is_notebook else "file", "file": path.name, "bytes": f"{look.size:,}"}
+    return Evidence(
+        kind="scan", subject=look.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context
+    )  # fmt: skip
 
 
 def _tell_the_worst(subject: str, evidence: Evidence, ports: Ports) -> None:

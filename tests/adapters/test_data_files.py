@@ -8,7 +8,8 @@ import pytest
 
 from jupyter_mlprod.adapters.data_files import DataFiles
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import ENDS, NULL, UTF8, object_array, raw_digest
+from jupyter_mlprod.core.npy import ENDS, UTF8
+from jupyter_mlprod.core.raw import NULL, object_array, raw_digest
 
 FILES = DataFiles()
 LONG = ["", "b", "ü🙂 ", "half \ud800", "end\0", "x" * 1_000_000, *["y"] * 500]

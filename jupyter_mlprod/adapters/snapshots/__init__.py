@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from jupyter_mlprod.adapters.snapshots.columns import columns_of
@@ -17,6 +16,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.ports import Progress
 from jupyter_mlprod.core.raw import Raw
 from jupyter_mlprod.core.snapshot import SUFFIX, Snapshot
+from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.subject import names_file
 
 BROKEN = (pa.ArrowException, EOFError, MemoryError, OSError, OverflowError, ValueError)
@@ -74,6 +74,6 @@ def _stored(file: Path) -> Snapshot:
     try:
         if file.stat().st_size > LARGEST:
             raise MlprodError(Code.BAD_DATA, f"{file} is larger than {LARGEST:,} bytes")
-        return msgspec.json.decode(file.read_bytes(), type=Snapshot)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        return strict_record(file.read_bytes(), Snapshot)
+    except (OSError, ValueError) as error:
         raise MlprodError(Code.BAD_DATA, f"{file} is no snapshot: {' '.join(str(error).split())[:200]}") from None
