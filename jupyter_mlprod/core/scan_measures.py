@@ -14,6 +14,7 @@ from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.ports import Packages, Ports
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.scan_look import Look, SpotKind
+from jupyter_mlprod.core.walk import walked
 
 Found = dict[str, list[str]]
 """Place → what was found there."""
@@ -24,7 +25,7 @@ COPYLEFT = ("AGPL", "GPL", "LGPL", "MPL", "EPL", "CDDL", "EUPL", "OSL", "CC-BY-S
 def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: Ports, *, advisories: str = "") -> tuple[Measure, ...]:
     """Digests, pickle, code, secrets and personal data of a bundle's files, also of those that the digest does not reach; licenses
     and known vulnerabilities of what it needs."""
-    present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    present = [path for path in sorted(walked(folder)) if path.is_file() and not path.is_symlink()]
     looks = _named(ports, present, folder)
     n = len(present)
     held = [look.path for look in looks if look.counts.get("pickle") or look.counts.get("hostile")]

@@ -43,7 +43,7 @@ def _loose_bundles(ports: Ports) -> list[str]:
     """Bundles that nothing needs: never released, never judged, and not the newest of their name."""
     everything = ports.bundles.all()
     released = {digest for entry in ports.ledger.entries() for digest in (entry.bundle, entry.previous)}
-    newest = {bundle.name: name for name, bundle, _ in sorted(everything, key=lambda item: item[2].created_at)}
+    newest = {bundle.name: name for name, bundle, _ in everything}
     kept = released | set(newest.values()) | set(ports.session.values())
     return [name for name, _, _ in everything if name not in kept and not _judged(name, ports)]
 
