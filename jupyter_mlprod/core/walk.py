@@ -23,7 +23,8 @@ def walked(folder: Path) -> Iterator[Path]:
     while left:
         entry = left.pop()
         if len(entry.path) > longest:
-            raise _broken(f"{folder} holds a path of more than {LONGEST_PATH} characters: {entry.path[len(str(folder)) + 1 :][:40]!r}…")
+            beginning = entry.path[len(str(folder)) + 1 :][:40]
+            raise _broken(f"a path of more than {LONGEST_PATH} characters, {beginning!r}… in {folder}")
         path = Path(entry.path)
         yield path
         if entry.is_dir(follow_symlinks=False):
