@@ -52,11 +52,7 @@ def place_fault(file: Path, *, beside: bool) -> str:
     beside : whether the manifest lists ``model.onnx.data``
     """
     try:
-        with file.open("rb") as stream:
-            if not stream.seek(0, 2):
-                return ""
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                named = locations(data)
+        named = locations(_data(file))
     except ValueError as error:
         return f"{GRAPH} cannot be read as a graph: {error}"
     odd = sorted(named - ({GRAPH_DATA.encode()} if beside else set()))
@@ -64,6 +60,15 @@ def place_fault(file: Path, *, beside: bool) -> str:
         return ""
     shown = ascii(odd[0][:100].decode("utf-8", "backslashreplace"))
     return f"{GRAPH} looks for weights in {shown}, and a bundle has them in the graph or in a listed {GRAPH_DATA}"
+
+
+def _data(file: Path) -> Data:
+    """The file, mapped, since only a small part of a large one is looked at; read, where a file system maps none."""
+    with file.open("rb") as stream:
+        try:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # the latter for an empty file
+            return stream.read()
 
 
 def locations(data: Data) -> set[bytes]:

@@ -9,6 +9,7 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.verdict import Verdict
+from jupyter_mlprod.core.walk import walked
 
 YOUNG_S = 86_400
 """Captures and runs younger than a day may be in use: a cell can train for hours."""
@@ -62,5 +63,5 @@ def _old_leftovers(ports: Ports) -> list[tuple[str, Path]]:
 
 
 def _megabytes(path: Path) -> float:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    files = [path] if path.is_file() else [file for file in walked(path) if file.is_file()]
     return round(sum(file.stat().st_size for file in files) / 1e6, 3)

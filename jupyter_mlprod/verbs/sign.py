@@ -26,8 +26,9 @@ def run(request: Sign, ports: Ports) -> Evidence:
     if strange:
         hint = f"look at {strange[0]} in {request.subject} and remove it"
         raise MlprodError(Code.BUNDLE_BROKEN, f"{joined(strange)}: mlprod does not attach such a file, so it is not signed", hint=hint)
-    documents_of(gather(found, ports, words=words))
     arrived = found.folder
+    if found.place:
+        documents_of(gather(found, ports, words=words))
     found = keep(found, ports)
     attach(found, ports, words=words, arrived=arrived if arrived != found.folder else None)
     fault = ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
