@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.harness import Entry, Series, Side, interleaved, timed
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import GRAPH, Bundle
+from jupyter_mlprod.core.bundle import GRAPH_DATA, Bundle
 from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Sign, Verify
@@ -26,20 +26,20 @@ def measure(counted: int) -> tuple[Series, ...]:
     with tempfile.TemporaryDirectory() as name:
         workspace = open_workspace(Path(name))
         subject = _bundle(workspace)
-        graph = workspace.bundles.path(subject) / GRAPH
+        weights = workspace.bundles.path(subject) / GRAPH_DATA
         sides = (
             Side(name="mlprod sign", take=lambda: timed(lambda: workspace.run(Sign(subject=subject)))),
             Side(name="mlprod verify", take=lambda: timed(lambda: workspace.run(Verify(subject=subject)))),
-            Side(name="hashlib sha256", take=lambda: timed(lambda: _sha256(graph)), peer=True),
+            Side(name="hashlib sha256", take=lambda: timed(lambda: _sha256(weights)), peer=True),
         )
         return interleaved(sides, counted=counted)
 
 
 def _bundle(workspace: Workspace) -> str:
-    """Digest of a signed bundle whose graph is 50 MB of noise."""
+    """Digest of a signed bundle whose weights are 50 MB of noise."""
     staging = workspace.scratch / "staging"
     staging.mkdir(parents=True)
-    (staging / GRAPH).write_bytes(os.urandom(SIZE_BYTES))
+    (staging / GRAPH_DATA).write_bytes(os.urandom(SIZE_BYTES))
     tensor = Tensor(name="x", dtype="float32", shape=("batch", 1))
     bundle = Bundle(name="noise", contract=Contract(inputs=(tensor,), outputs=(tensor,)), scores="values")
     made = digest(workspace.bundles.add(staging, bundle, workspace.machine.origin(notebook="", run="")))

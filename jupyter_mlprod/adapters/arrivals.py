@@ -19,6 +19,7 @@ from jupyter_mlprod.core.archive import CHUNK_BYTES, SUFFIX, Member, content, pl
 from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.manifest import MAX_MANIFEST_BYTES, MOST_FILES, parse_manifest
+from jupyter_mlprod.core.walk import walked
 
 MOST_BESIDE_BYTES = 256_000_000
 """For what no manifest sizes: ``attached/``, and files that do not belong there."""
@@ -119,7 +120,7 @@ def _sizes_fault(bundle: Bundle, members: tuple[Member, ...]) -> str:
 
 def _copy(folder: Path, copy: Path) -> None:
     left = MOST_BESIDE_BYTES + _listed_bytes(folder)
-    for number, path in enumerate(_walk(folder)):
+    for number, path in enumerate(walked(folder)):
         if number >= 2 * MOST_FILES:
             raise _broken(f"{folder} holds more than {2 * MOST_FILES:,} files")
         relative = path.relative_to(folder)
@@ -149,18 +150,6 @@ def _listed_bytes(folder: Path) -> int:
     if bundle is None:
         raise _broken(f"{folder}: {'; '.join(faults)}")
     return sum(max(0, entry.bytes) for entry in bundle.files) + MAX_MANIFEST_BYTES
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Everything under a folder, a folder before what is in it; no link is followed."""
-    try:
-        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise _broken(f"{folder} cannot be read: {error.strerror or error}") from None
-    for entry in found:
-        yield Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
 
 
 def _regular(path: Path, *, shown: str, links: bool) -> BinaryIO:

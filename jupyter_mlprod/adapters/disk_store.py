@@ -10,19 +10,34 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from jupyter_mlprod.core.bundle import ATTACHED, ATTACHED_SIGNATURE, MANIFEST, MLFLOW_WRITES, ORIGIN, Bundle, BundleFile, Origin
+from jupyter_mlprod.core.bundle import (
+    ATTACHED,
+    ATTACHED_SIGNATURE,
+    GRAPH,
+    GRAPH_DATA,
+    MANIFEST,
+    MLFLOW_WRITES,
+    ORIGIN,
+    Bundle,
+    BundleFile,
+    Origin,
+)
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.external_data import place_fault
 from jupyter_mlprod.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from jupyter_mlprod.core.nouns import read_record
 from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes, short
+from jupyter_mlprod.core.resolve import origin_of
+from jupyter_mlprod.core.walk import walked
 
 R = TypeVar("R", bound=Record)
 NO_SUBJECT = "none"
@@ -123,7 +138,10 @@ def _place(subject: str) -> str:
 
 
 class DiskBundles:
-    """Port `Bundles`. A bundle is the folder ``bundles/<digest>``."""
+    """Port `Bundles`. A bundle is the folder ``bundles/<digest>``.
+
+    When a bundle came here is the time of its manifest file, which is set whenever it is added; what its origin claims orders nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -135,16 +153,18 @@ class DiskBundles:
         the rest before the move, so that whoever is stopped leaves no bundle that is not whole; to one that is there, in its place.
         """
         try:
-            files = tuple(_entries(folder, [path for path in _files(folder) if path != MANIFEST]))
+            files = tuple(_entries(folder, [path for path in _files(folder, walked(folder)) if path != MANIFEST]))
             whole = msgspec.structs.replace(bundle, files=files)
             own_origin = None if (folder / ORIGIN).is_file() else msgspec.json.encode(origin)
             write_whole(folder / MANIFEST, canonical(whole))
             home = self.folder / _hex(digest(whole))
             if not self._is_kept(home):
                 _finish(folder, whole, own_origin, finish)
+                _arrives(folder)
                 if self._moved(folder, home):
                     return whole
             _finish(home, whole, own_origin, finish)
+            _arrives(home)
             shutil.rmtree(folder)
         except OSError as error:
             raise disk_error(folder, error) from error
@@ -175,12 +195,13 @@ class DiskBundles:
         return folder
 
     def all(self) -> tuple[tuple[str, Bundle, Origin], ...]:
+        """Every bundle, in the order in which they came here."""
         found = []
         for manifest in sorted(self.folder.glob(f"*/{MANIFEST}")):
             bundle, _ = _manifest(manifest.parent)
             if bundle is not None:
-                found.append((DIGEST_PREFIX + manifest.parent.name, bundle, _origin(manifest.parent)))
-        return tuple(found)
+                found.append((manifest.stat().st_mtime_ns, DIGEST_PREFIX + manifest.parent.name, bundle, _origin(manifest.parent)))
+        return tuple(item[1:] for item in sorted(found, key=lambda item: item[:2]))
 
     def faults(self, folder: Path) -> tuple[Bundle | None, tuple[str, ...]]:
         """The manifest, and every way in which the folder differs from it."""
@@ -189,17 +210,23 @@ class DiskBundles:
             return None, tuple(faults)
         if DIGEST_NAME.fullmatch(folder.name) and _hex(digest(bundle)) != folder.name:
             faults.append(f"{MANIFEST} is that of {short(digest(bundle))}, a bundle other than the folder's name says")
+        try:
+            paths = tuple(walked(folder))
+        except MlprodError as error:
+            return bundle, (*faults, error.message)
         named = {entry.path: entry for entry in bundle.files}
-        present = set(_files(folder))
+        present = set(_files(folder, paths))
         faults += [f"{path} is missing" for path in named if path not in present]
         faults += [f"{path} is not in the manifest" for path in sorted(present - named.keys() - {MANIFEST})]
-        both = sorted(present & named.keys())
-        faults += [_differs(entry) for entry in _entries(folder, both) if entry != named[entry.path]]
-        return bundle, (*faults, *_beside(folder, named))
+        found = _entries(folder, sorted(present & named.keys()))
+        faults += [_differs(entry) for entry in found if entry != named[entry.path]]
+        if named.get(GRAPH) in found and (fault := place_fault(folder / GRAPH, beside=GRAPH_DATA in named)):
+            faults.append(fault)
+        return bundle, (*faults, *_beside(folder, paths, named))
 
     def remove(self, digest: str) -> int:
         folder = self.path(digest)
-        freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        freed = sum(path.stat().st_size for path in walked(folder) if path.is_file())
         shutil.rmtree(folder)
         return freed
 
@@ -214,10 +241,16 @@ def _finish(folder: Path, whole: Bundle, origin: bytes | None, finish: Callable[
         finish(folder, whole)
 
 
-def _files(folder: Path) -> list[str]:
-    """Every path under the folder that the digest must cover, links included; ``attached/`` and MLflow's own file are outside."""
+def _arrives(folder: Path) -> None:
+    """Now is when a bundle came here, whatever it says of itself; `DiskBundles.all` goes by it."""
+    arrived = time.time_ns()
+    os.utime(folder / MANIFEST, ns=(arrived, arrived))
+
+
+def _files(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Those of a folder's paths that the digest must cover, links included; ``attached/`` and MLflow's own file are outside."""
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(paths):
         relative = path.relative_to(folder).as_posix()
         if relative.split("/")[0] == ATTACHED or relative == MLFLOW_WRITES or (path.is_dir() and not path.is_symlink()):
             continue
@@ -225,11 +258,11 @@ def _files(folder: Path) -> list[str]:
     return found
 
 
-def _beside(folder: Path, named: Collection[str]) -> list[str]:
+def _beside(folder: Path, paths: Iterable[Path], named: Collection[str]) -> list[str]:
     """What no list of files shows: an empty folder, ``attached`` when it leads elsewhere, a note of MLflow's that it has not written."""
     faults = []
     holding = {parent.as_posix() for path in named for parent in Path(path).parents}
-    for path in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()):
+    for path in sorted(path for path in paths if path.is_dir() and not path.is_symlink()):
         relative = path.relative_to(folder).as_posix()
         if relative not in holding and relative.split("/")[0] != ATTACHED and not any(path.iterdir()):
             faults.append(f"the folder {relative} is not in the manifest")
@@ -277,10 +310,9 @@ def _manifest(folder: Path) -> tuple[Bundle | None, list[str]]:
 
 
 def _origin(folder: Path) -> Origin:
-    path = folder / ORIGIN
+    """What is attached of who made a bundle; a listing of many goes on where one of them is unreadable."""
+    unknown = Origin(created_at="", actor="unknown", python="", platform="")
     try:
-        if path.is_file() and not path.is_symlink():
-            return msgspec.json.decode(path.read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError, RecursionError):
-        pass
-    return Origin(created_at="", actor="unknown", python="", platform="")
+        return origin_of(folder) or unknown
+    except MlprodError:
+        return unknown

@@ -70,16 +70,20 @@ class Ed25519Signer:
             public=base64.b64encode(public.public_bytes_raw()).decode(), id=key_id(public), path=str(self.key_path), fault=self._exposed()
         )
 
-    def sign(self, path: Path, statement: bytes) -> None:
-        """Write an envelope with the own signature to ``path``; signatures of others that are there over the same bytes stay."""
+    def sign(self, path: Path, statement: bytes, *, also: Sequence[Path] = ()) -> None:
+        """Write an envelope with the own signature to ``path``; signatures of others that are there over the same bytes stay.
+
+        Parameters
+        ----------
+        also : other envelopes, of which the signatures that a trusted key has made over the same bytes are taken over
+        """
         key = self._own_key()
         own = key_id(key.public_key())
         made = Signature(keyid=own, sig=base64.b64encode(key.sign(pre_authentication(PAYLOAD_TYPE, statement))).decode())
         payload = base64.b64encode(statement).decode()
-        held = _envelope(path)
-        others: tuple[Signature, ...] = ()
-        if isinstance(held, Envelope) and held.payload_type == PAYLOAD_TYPE and _unbase64(held.payload) == statement:
-            others = tuple(signature for signature in held.signatures if signature.keyid != own)
+        keys = self._trusted()
+        brought = [one for place in also for one in _over(place, statement) if _signed_by(one, statement, keys).standing == "trusted"]
+        others = tuple(dict.fromkeys(one for one in (*_over(path, statement), *brought) if one.keyid != own))
         if len(others) >= MAX_SIGNATURES:
             raise MlprodError(
                 Code.BUNDLE_BROKEN, f"{path} holds {len(others)} signatures already", hint=f"remove {path.name} and sign again"
@@ -193,6 +197,14 @@ def _envelope(path: Path) -> Envelope | str:
         return f"the signature cannot be read: {error}"
 
 
+def _over(path: Path, statement: bytes) -> tuple[Signature, ...]:
+    """The signatures of an envelope, if it is about exactly these bytes."""
+    held = _envelope(path)
+    if isinstance(held, str) or held.payload_type != PAYLOAD_TYPE or _unbase64(held.payload) != statement:
+        return ()
+    return held.signatures
+
+
 def _unbase64(text: str) -> bytes | None:
     """Bytes of base64, standard or URL-safe (DSSE: a verifier accepts both), or None."""
     try:
@@ -223,7 +235,7 @@ def _untrusted(by: Sequence[SignedBy], envelope: Envelope, keys: Sequence[Truste
     named = {signature.keyid for signature in envelope.signatures}
     if named & {key_id(key) for key, _ in keys}:
         return "the signature is wrong: it names a trusted key, which did not sign this statement"
-    return f"it is signed by a key that this workspace does not trust ({', '.join(sorted(repr(keyid[:12]) for keyid in named))})"
+    return f"no key that this workspace trusts has signed it; it names {', '.join(sorted(repr(keyid[:12]) for keyid in named))}"
 
 
 def _written_beside(path: Path, data: bytes, *, mode: int) -> Path:

@@ -130,17 +130,17 @@ def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
 
 
 def time_of(text: str) -> datetime.datetime | None:
-    """A recorded time; None for what is none."""
+    """A recorded time, in UTC; None for what is none, or lies outside the years that there are."""
     try:
         read = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        return read.astimezone(datetime.UTC) if read.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return read if read.tzinfo else None
 
 
 def stamp(time: datetime.datetime) -> str:
-    """A time as CycloneDX and SLSA want it: RFC 3339, in UTC, to the second."""
-    return f"{time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """A time as CycloneDX and SLSA want it: RFC 3339, in UTC, to the second, the year in four digits."""
+    return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _latest(origin: Origin | None, times: list[datetime.datetime]) -> str:

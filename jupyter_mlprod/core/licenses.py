@@ -40,7 +40,7 @@ def license_of(name: str, version: str) -> License:
     """
     try:
         metadata = importlib.metadata.distribution(name).metadata
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # the latter for the empty name
         return License()
     if metadata["Version"] != version:
         return License()

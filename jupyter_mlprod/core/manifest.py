@@ -1,14 +1,16 @@
 """Reading ``bundle.json``, whether it lies in a folder or in an archive, and which file names a bundle may have.
 
 A name must be one that every file system takes and keeps apart from the others, so that a bundle that is good on one machine cannot be
-another one elsewhere. That also keeps markup, line breaks and characters that turn text around out of whatever lists the files.
+another one elsewhere. That also keeps markup, line breaks and characters that turn text around out of whatever lists the files. What
+MLflow would act on is held against what mlprod writes, here and not in the file, since the manifest has the file's digest.
 """
 
 import itertools
 import unicodedata
 from collections.abc import Sequence
 
-from jupyter_mlprod.core.bundle import ATTACHED, MANIFEST, MLFLOW_WRITES, Bundle
+from jupyter_mlprod.core.bundle import ATTACHED, GRAPH, GRAPH_DATA, MANIFEST, MLFLOW_WRITES, Bundle
+from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, written
 from jupyter_mlprod.core.record import canonical
 from jupyter_mlprod.core.strict_json import strict_record
 from jupyter_mlprod.core.subject import NAME, NAME_RULE
@@ -35,10 +37,10 @@ def parse_manifest(data: bytes) -> tuple[Bundle | None, list[str]]:
     if not NAME.fullmatch(bundle.name):
         return None, [f"{MANIFEST} says that the bundle is named {bundle.name[:80]!r}; a name may hold {NAME_RULE}"]
     paths = [entry.path for entry in bundle.files]
-    fault = paths_fault(paths) or next((f"{path!r} has no place in it" for path in paths if path.split("/")[0] in RESERVED), "")
+    fault = paths_fault(paths) or next(filter(None, map(_place_fault, paths)), "")
     if fault:
         return None, [f"{MANIFEST} names a file that a bundle cannot hold: {fault}"]
-    return bundle, [] if canonical(bundle) == data else [f"{MANIFEST} is not in canonical form"]
+    return bundle, [*([] if canonical(bundle) == data else [f"{MANIFEST} is not in canonical form"]), *_foreign(bundle)]
 
 
 def paths_fault(paths: Sequence[str]) -> str:
@@ -81,6 +83,29 @@ def path_fault(path: str) -> str:
     return ""
 
 
+def _place_fault(path: str) -> str:
+    """Why a manifest may not list a path that is good in itself; empty when it may."""
+    first = path.split("/")[0]
+    known = SPELLED.get(_key(first), first)
+    if known in RESERVED:
+        return f"{path!r} has no place in it"
+    return "" if known == first else f"{path!r} differs from {known!r} in case or spelling alone"
+
+
+def _foreign(bundle: Bundle) -> list[str]:
+    """The files that MLflow would act on and that mlprod has not written for this contract."""
+    ours = written(bundle.contract)
+    return [
+        f"{entry.path} is not what mlprod writes for this contract, and MLflow would run what it names"
+        for entry in bundle.files
+        if entry.path in ours and entry.sha256 not in ours[entry.path]
+    ]
+
+
 def _key(path: str) -> str:
     """What file systems that ignore case or composition go by."""
     return unicodedata.normalize("NFKC", path).casefold()
+
+
+SPELLED = {_key(name): name for name in (*RESERVED, GRAPH, GRAPH_DATA, MLMODEL, PYTHON_ENV)}
+"""Names that mean something in a bundle, by what a file system that ignores case takes them for."""

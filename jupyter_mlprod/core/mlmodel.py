@@ -1,14 +1,18 @@
 """The ``MLmodel`` file that makes a bundle folder a valid MLflow model at the same time.
 
-Written as JSON, which is YAML, so that the bytes depend on the contract alone. Time and ids are constants for the same reason.
+Written as JSON, which is YAML, so that the bytes depend on the contract alone. Time and ids are constants for the same reason. What
+another hand has written there would run a loader of its own in MLflow, so a manifest may list no other bytes than these.
 """
 
 import json
 from typing import Any
 
+from jupyter_mlprod.core.bundle import REQUIREMENTS
 from jupyter_mlprod.core.contract import Column, Contract, Tensor, Text
+from jupyter_mlprod.core.record import digest_bytes
 
 MLMODEL = "MLmodel"
+PYTHON_ENV = "python_env.yaml"
 LOADER = "jupyter_mlprod.fronts.pyfunc"
 COLUMN_TYPES = {"float": "double", "int": "long", "bool": "boolean", "string": "string"}
 
@@ -20,7 +24,7 @@ def mlmodel_text(contract: Contract) -> str:
         "flavors": {
             "python_function": {
                 "loader_module": LOADER,
-                "env": {"virtualenv": "python_env.yaml"},
+                "env": {"virtualenv": PYTHON_ENV},
                 "python_version": "3.11",
             }
         },
@@ -34,6 +38,12 @@ def mlmodel_text(contract: Contract) -> str:
 def python_env_text(*, requirements: str) -> str:
     """MLflow's environment file, which points at the requirements."""
     return json.dumps({"python": "3.11", "build_dependencies": ["pip"], "dependencies": [f"-r {requirements}"]}, indent=1) + "\n"
+
+
+def written(contract: Contract) -> dict[str, frozenset[str]]:
+    """Path → sha256 of every text that mlprod has ever written there. Whoever changes a text keeps its former one here, for old bundles."""
+    texts = {MLMODEL: (mlmodel_text(contract),), PYTHON_ENV: (python_env_text(requirements=REQUIREMENTS),)}
+    return {path: frozenset(digest_bytes(text.encode()) for text in forms) for path, forms in texts.items()}
 
 
 def _inputs(contract: Contract) -> list[dict[str, Any]]:

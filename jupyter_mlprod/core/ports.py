@@ -41,7 +41,9 @@ class Records(Protocol):
 
 
 class Bundles(Protocol):
-    """Where bundle folders are kept, by digest. What ``finish`` puts into a new one is there before anybody can see it."""
+    """Where bundle folders are kept, by digest; ``all`` gives them in the order in which they came here. What ``finish`` puts into a new
+    one is there before anybody can see it.
+    """
 
     def add(self, folder: Path, bundle: Bundle, origin: Origin, *, finish: Callable[[Path, Bundle], None] | None = None) -> Bundle: ...
     def path(self, digest: str) -> Path: ...
@@ -182,11 +184,12 @@ class Runner(Protocol):
 class Signer(Protocol):
     """The workspace's own key, made on first use, the keys that it trusts, and the envelopes that keys have signed.
 
+    ``sign`` keeps the signatures over the same bytes that are there, and takes over from the envelopes ``also`` those of trusted keys.
     ``signature_fault`` is about a bundle's first statement, on which trust in its code rests.
     """
 
     def key(self) -> Key: ...
-    def sign(self, path: Path, statement: bytes) -> None: ...
+    def sign(self, path: Path, statement: bytes, *, also: Sequence[Path] = ()) -> None: ...
     def signed(self, path: Path) -> Signed: ...
     def signature_fault(self, folder: Path, name: str, digest: str) -> str: ...
 

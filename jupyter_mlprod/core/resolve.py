@@ -1,7 +1,7 @@
 """From a subject as written to the bundle that is meant, and what may be read and run of it.
 
-A bare name means, in this order: the bundle that this kernel has packaged, the champion, the newest local bundle. The ledger answers
-for aliases and versions; the registry is asked only for what the ledger does not know.
+A bare name means, in this order: the bundle that this kernel has packaged, the champion, the local bundle that came here last, whatever
+time a bundle claims. The ledger answers for aliases and versions; the registry is asked only for what the ledger does not know.
 """
 
 import os
@@ -84,8 +84,11 @@ def text_in(folder: Path, path: str) -> str:
         return ""
     if place.is_symlink() or not place.is_file():
         raise _unreadable(f"{place} is no regular file")
-    with place.open("rb") as stream:
-        data = stream.read(MOST_TEXT_BYTES + 1)
+    try:
+        with place.open("rb") as stream:
+            data = stream.read(MOST_TEXT_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(f"{place} cannot be read: {error.strerror or error}") from None
     if len(data) > MOST_TEXT_BYTES:
         raise _unreadable(f"{place} is larger than {MOST_TEXT_BYTES:,} bytes")
     try:
@@ -105,9 +108,10 @@ def origin_of(folder: Path) -> Origin | None:
     ------
     MlprodError : ``bundle-broken``, as for every text in it.
     """
+    text = text_in(folder, ORIGIN)
     try:
-        return msgspec.json.decode(text_in(folder, ORIGIN), type=Origin)
-    except (msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(text, type=Origin)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 
@@ -140,9 +144,9 @@ def _digest_of(subject: Subject, ports: Ports) -> str | None:
     champion = holder(entries, CHAMPION)
     if champion:
         return champion.bundle
-    local = [(origin.created_at, found) for found, bundle, origin in ports.bundles.all() if bundle.name == subject.name]
+    local = [found for found, bundle, _ in ports.bundles.all() if bundle.name == subject.name]
     if local:
-        return max(local)[1]
+        return local[-1]
     raise _unknown(subject, ports)
 
 

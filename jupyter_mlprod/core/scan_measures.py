@@ -17,6 +17,7 @@ from jupyter_mlprod.core.licenses import is_copyleft
 from jupyter_mlprod.core.ports import Packages, Ports
 from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.scan_look import Look, SpotKind
+from jupyter_mlprod.core.walk import walked
 
 Found = dict[str, list[str]]
 """Place → what was found there."""
@@ -25,7 +26,7 @@ Found = dict[str, list[str]]
 def scan_measures(folder: Path, bundle: Bundle, faults: tuple[str, ...], ports: Ports, *, advisories: str = "") -> tuple[Measure, ...]:
     """Digests, pickle, code, secrets and personal data of a bundle's files, also of those that the digest does not reach; licenses
     and known vulnerabilities of what it needs."""
-    present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    present = [path for path in sorted(walked(folder)) if path.is_file() and not path.is_symlink()]
     looks = _named(ports, present, folder)
     n = len(present)
     gone = sum(bool(look.unread) for look in looks)

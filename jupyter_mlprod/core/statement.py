@@ -40,7 +40,8 @@ ATTACHED_FILES = (ORIGIN, LOCK, TRAINING_LOCK, SBOM, CARD_WORDS, CARD, CARD_HTML
 DIGEST = re.compile(rf"{DIGEST_PREFIX}([0-9a-f]{{64}})")
 UNLIKE_AN_ID = re.compile(r"[^0-9A-Za-z]")
 Standing = Literal["own", "trusted", "unknown"]
-STANDINGS: dict[Standing, str] = {"own": "this workspace", "trusted": "trusted", "unknown": "not trusted here"}
+STANDINGS: dict[Standing, str] = {"own": "this workspace", "trusted": "trusted"}
+"""How those are called whose signature was checked."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedBy(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature of an envelope. For a key that is not trusted the id is what the envelope claims, for the others it is proven."""
+    """A signature of an envelope. With the standing ``unknown`` nobody has checked it, and the key is what the envelope claims."""
 
     key: str
     standing: Standing
@@ -116,9 +117,9 @@ def bundle_fault(statement: bytes, name: str, digest: str) -> str:
 
 
 def attached_files(folder: Path) -> tuple[str, ...]:
-    """Every path under ``attached/``, folders and links too, but for the second statement."""
+    """Everything in ``attached/`` but the second statement; a folder there is one thing too many, whatever it holds."""
     return tuple(
-        sorted(path for entry in (folder / ATTACHED).rglob("*") if (path := entry.relative_to(folder).as_posix()) != ATTACHED_SIGNATURE)
+        sorted(path for entry in (folder / ATTACHED).glob("*") if (path := entry.relative_to(folder).as_posix()) != ATTACHED_SIGNATURE)
     )
 
 
@@ -147,8 +148,15 @@ def attached_faults(signed: Signed, folder: Path, name: str, digest: str) -> tup
 
 
 def signers(signed: Signed) -> str:
-    """Who signed, in words; empty when nobody did."""
-    return ", ".join(f"{UNLIKE_AN_ID.sub('?', one.key[:12])} ({STANDINGS[one.standing]})" for one in signed.by)
+    """Who signed, in words, and what could not be checked; empty when there is neither."""
+    proven = ", ".join(f"{one.key[:12]} ({STANDINGS[one.standing]})" for one in signed.by if one.standing in STANDINGS)
+    claimed = claims(signed)
+    return "; ".join(filter(None, [proven and f"signed by {proven}", claimed and f"not checked, for want of the key: {claimed}"]))
+
+
+def claims(signed: Signed) -> str:
+    """The names that stand at signatures which no key known here verifies."""
+    return ", ".join(repr(UNLIKE_AN_ID.sub("?", one.key[:12])) for one in signed.by if one.standing == "unknown")
 
 
 def _read(statement: bytes, kinds: tuple[str, ...]) -> Statement | str:

@@ -18,15 +18,16 @@ import msgspec
 from jupyter_mlprod.core import docker, triton
 from jupyter_mlprod.core.archive import SUFFIX, write_archive
 from jupyter_mlprod.core.attach import faults_of_attached
-from jupyter_mlprod.core.bundle import ATTACHED, GOLDEN_INPUTS, GRAPH, GRAPH_DATA, MANIFEST, Bundle
+from jupyter_mlprod.core.bundle import ATTACHED, CODE, GOLDEN_INPUTS, GRAPH, GRAPH_DATA, MANIFEST, REQUIREMENTS, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.listing import Listing
-from jupyter_mlprod.core.lock import bundle_lock
+from jupyter_mlprod.core.lock import bundle_lock, read_pins
 from jupyter_mlprod.core.manifest import paths_fault
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import DIGEST_PREFIX, digest_bytes, short
 from jupyter_mlprod.core.requests.export import Export
-from jupyter_mlprod.core.resolve import Found, find_bundle, origin_of
+from jupyter_mlprod.core.resolve import Found, find_bundle, origin_of, text_in
+from jupyter_mlprod.core.walk import walked
 from jupyter_mlprod.core.wheel import own_wheel
 
 WHOLE = "the whole bundle"
@@ -138,9 +139,14 @@ def _left_out(bundle: Bundle, *, labels: bool) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _mlflow(found: Found, out: Path, ports: Ports) -> Made:  # noqa: ARG001  each form is called alike
+def _mlflow(found: Found, out: Path, ports: Ports) -> Made:
+    read_pins(text_in(found.folder, REQUIREMENTS))  # MLflow gives this file to pip as it is
     _copy(found, out)
-    return Made(what={}, note=f"{WHOLE}; {BESIDE}; to load it, jupyter-mlprod must be installed")
+    remarks = [
+        WHOLE, BESIDE, "to load it, jupyter-mlprod must be installed",
+        "" if _is_trusted(found, ports) else f"no trusted key signed it, and MLflow asks for none: read {CODE}/ before it is loaded",
+    ]  # fmt: skip
+    return Made(what={}, note="; ".join(filter(None, remarks)))
 
 
 def _mlprod(found: Found, out: Path, ports: Ports) -> Made:  # noqa: ARG001
@@ -180,7 +186,7 @@ def _image(found: Found, out: Path, ports: Ports) -> docker.Image:
         wheel = own_wheel(out)
     except importlib.metadata.PackageNotFoundError:
         raise MlprodError(Code.MISSING_EXTRA, "this mlprod is not installed, so no wheel of it can go into the image") from None
-    trusted = not bundle.has_code or not ports.signer.signature_fault(folder, bundle.name, found.digest)
+    trusted = _is_trusted(found, ports)
     return docker.Image(
         name=bundle.name,
         digest=found.digest,
@@ -192,6 +198,11 @@ def _image(found: Found, out: Path, ports: Ports) -> docker.Image:
         trusted=trusted,
         covered=not any(package.files for package in lock.packages) or not faults_of_attached(found, ports),
     )
+
+
+def _is_trusted(found: Found, ports: Ports) -> bool:
+    """Whether a trusted key vouches for the bundle's code, or it has none."""
+    return not found.bundle.has_code or not ports.signer.signature_fault(found.folder, found.bundle.name, found.digest)
 
 
 FORMS: dict[str, tuple[Callable[[Found, Path, Ports], Made], str]] = {
@@ -211,7 +222,8 @@ def _files(found: Found) -> list[str]:
     ------
     MlprodError : ``bundle-broken`` when something attached is no file, or is named as no file of a bundle can be.
     """
-    attached = [path for path in sorted((found.folder / ATTACHED).rglob("*")) if path.is_symlink() or not path.is_dir()]
+    everything = walked(found.folder / ATTACHED) if (found.folder / ATTACHED).is_dir() else ()
+    attached = [path for path in sorted(everything) if path.is_symlink() or not path.is_dir()]
     odd = next((path for path in attached if path.is_symlink() or not path.is_file()), None)
     if odd is not None:
         raise MlprodError(Code.BUNDLE_BROKEN, f"{odd} is a link, or no regular file")

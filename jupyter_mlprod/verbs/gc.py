@@ -10,6 +10,7 @@ from jupyter_mlprod.core.private import CAPTURES, LIVE
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.gc import Gc
 from jupyter_mlprod.core.verdict import Verdict
+from jupyter_mlprod.core.walk import walked
 
 YOUNG_S = 86_400
 """Captures and runs younger than a day may be in use: a cell can train for hours."""
@@ -44,7 +45,7 @@ def _loose_bundles(ports: Ports) -> list[str]:
     """Bundles that nothing needs: never released, never judged, and not the newest of their name."""
     everything = ports.bundles.all()
     released = {digest for entry in ports.ledger.entries() for digest in (entry.bundle, entry.previous)}
-    newest = {bundle.name: name for name, bundle, _ in sorted(everything, key=lambda item: item[2].created_at)}
+    newest = {bundle.name: name for name, bundle, _ in everything}
     kept = released | set(newest.values()) | set(ports.session.values())
     return [name for name, _, _ in everything if name not in kept and not _judged(name, ports)]
 
@@ -63,5 +64,5 @@ def _old_leftovers(ports: Ports) -> list[tuple[str, Path]]:
 
 
 def _megabytes(path: Path) -> float:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    files = [path] if path.is_file() else [file for file in walked(path) if file.is_file()]
     return round(sum(file.stat().st_size for file in files) / 1e6, 3)

@@ -1,4 +1,4 @@
-"""``list``: the bundles of the workspace, newest first."""
+"""``list``: the bundles of the workspace, the one that came last first."""
 
 from jupyter_mlprod.core.attach import faults_of_attached
 from jupyter_mlprod.core.listing import Cell, Listing
@@ -19,7 +19,7 @@ def run(request: List, ports: Ports) -> Listing:
     found = [item for item in ports.bundles.all() if request.name in ("", item[1].name)]
     rows: list[tuple[Cell, ...]] = []
     claims = False
-    for name, bundle, origin in sorted(found, key=lambda item: item[2].created_at, reverse=True):
+    for name, bundle, origin in reversed(found):
         entries = ports.ledger.entries(bundle.name)
         aliases = [
             alias for alias in sorted({entry.alias for entry in entries}) if (held := holder(entries, alias)) and held.bundle == name

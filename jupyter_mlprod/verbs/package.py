@@ -23,7 +23,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_locks
-from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
+from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, python_env_text
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import parity as parity_policy
@@ -122,7 +122,7 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
         pins = ports.machine.requirements(_modules(parts.preprocess.text + "\n" + parts.postprocess.text))
         _write_text(staging / REQUIREMENTS, "".join(f"{pin}\n" for pin in pins))
         _write_text(staging / MLMODEL, mlmodel_text(bundle.contract))
-        _write_text(staging / "python_env.yaml", python_env_text(requirements=REQUIREMENTS))
+        _write_text(staging / PYTHON_ENV, python_env_text(requirements=REQUIREMENTS))
         for function, path in ((parts.preprocess, layout.PREPROCESS), (parts.postprocess, layout.POSTPROCESS)):
             if function.text:
                 _write_text(staging / path, function.text)

@@ -71,7 +71,7 @@ def _signatures(found: Found, ports: Ports) -> tuple[Measure, Measure]:
     n = max(1, len(faults), len(attached_files(found.folder)))
     mend = f"{joined(faults)}; mlprod sign covers what is attached, once you have looked at it" if faults else ""
     return (
-        count("signature_faults", int(bool(fault)), n=1, note=fault or f"signed by {by}"),
+        count("signature_faults", int(bool(fault)), n=1, note=fault or by),
         count("attached_faults", len(faults), n=n, note=mend),
     )
 

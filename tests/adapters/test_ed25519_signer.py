@@ -129,7 +129,7 @@ def test_the_own_key_is_made_by_the_first_signing_and_kept(key_path: Path, folde
 
 def test_checking_makes_no_key(key_path: Path, tmp_path: Path, folder: Path) -> None:
     sign(Ed25519Signer(tmp_path / "other.pem", ()), folder, DIGEST)
-    assert "does not trust" in Ed25519Signer(key_path, ()).signature_fault(folder, "digits", DIGEST)
+    assert "no key that this workspace trusts has signed it" in Ed25519Signer(key_path, ()).signature_fault(folder, "digits", DIGEST)
     assert not key_path.parent.exists()
 
 
@@ -359,6 +359,20 @@ def test_a_signature_over_another_statement_is_not_carried_over(signer: Ed25519S
     sign(Ed25519Signer(tmp_path / "other.pem", ()), folder, "sha256:" + "cd" * 32)
     sign(signer, folder, DIGEST)
     assert [one.standing for one in signer.signed(folder / SIGNATURE).by] == ["own"]
+
+
+def test_only_signatures_of_trusted_keys_come_over_from_another_envelope(tmp_path: Path, key_path: Path, folder: Path) -> None:
+    known, stranger = Ed25519Signer(tmp_path / "known.pem", ()), Ed25519Signer(tmp_path / "stranger.pem", ())
+    signer = Ed25519Signer(key_path, (known.key().public,))
+    first = bundle_statement("digits", DIGEST, {})
+    places = [tmp_path / name for name in ("known.json", "stranger.json", "elsewhere.json")]
+    known.sign(places[0], first)
+    stranger.sign(places[1], first)
+    known.sign(places[2], bundle_statement("digits", DIGEST, {"other": True}))
+    for _ in range(2):
+        signer.sign(folder / SIGNATURE, first, also=places)
+    by = signer.signed(folder / SIGNATURE).by
+    assert by == (SignedBy(key=known.key().id, standing="trusted"), SignedBy(key=signer.key().id, standing="own"))
 
 
 def test_a_full_envelope_is_not_signed_and_stays(signer: Ed25519Signer, folder: Path) -> None:

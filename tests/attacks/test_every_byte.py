@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import onnx
 import pytest
 
 from jupyter_mlprod.adapters.disk_store import DiskBundles
@@ -24,9 +25,10 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         staged = folder / "staged"
-        for path, size in ((GRAPH, BIG), ("golden/inputs.npz", BIG), ("code/preprocess.py", 10)):
+        graph = onnx.ModelProto(doc_string="x" * BIG).SerializeToString()
+        for path, data in ((GRAPH, graph), ("golden/inputs.npz", bytes(BIG)), ("code/preprocess.py", bytes(10))):
             (staged / path).parent.mkdir(parents=True, exist_ok=True)
-            (staged / path).write_bytes(bytes(size))
+            (staged / path).write_bytes(data)
         tensor = Tensor(name="x", dtype="float32", shape=("batch", 1))
         self.store = DiskBundles(folder / "bundles")
         bundle = Bundle(name="tiny", contract=Contract(inputs=(tensor,), outputs=(tensor,)), scores="values")

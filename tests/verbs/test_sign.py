@@ -76,6 +76,13 @@ def there(tmp_path: Path) -> Desk:
     return Desk(folder)
 
 
+def trusting(desk: Desk, other: Desk) -> None:
+    """Let a workspace trust the key of another one."""
+    settings = desk.folder / "mlprod.toml"
+    key = other.workspace().signer.key().public
+    settings.write_text(settings.read_text().replace("[settings]", f'[settings]\ntrusted_keys = ["{key}"]'))
+
+
 def test_a_packaged_bundle_carries_provenance_sbom_card_and_a_statement_over_them(bare_desk: Desk) -> None:
     made = bare_desk.package(0.0, data="x.npy", card='intended_use = "tests"')
     folder = bare_desk.bundle_folder(made)
@@ -212,17 +219,16 @@ def test_two_workspaces_sign_one_bundle_and_each_trusts_its_own(desk: Desk, ther
     shutil.copytree(desk.bundle_folder(desk.champion()), sent)
     assert there.refused(Predict(subject=str(sent), data="x.npy")).code is Code.NOT_TRUSTED
     assert failed(there, str(sent)) == ["signature_faults", "attached_faults"]
+    trusting(there, desk)
     there.run(Sign(subject=str(sent)), Evidence)
     sent = there.bundle_folder(desk.champion())
     assert failed(there, str(sent)) == []
     own, other = (each.workspace().signer.key().id[:12] for each in (there, desk))
-    assert findings(there, str(sent))["signature_faults"].reason == f"signed by {other} (not trusted here), {own} (this workspace)"
+    assert findings(there, str(sent))["signature_faults"].reason == f"signed by {other} (trusted), {own} (this workspace)"
     assert failed(desk, str(sent)) == ["attached_faults"], "the attached files are as the other workspace has signed them"
-    (desk.folder / "mlprod.toml").write_text(
-        (desk.folder / "mlprod.toml")
-        .read_text()
-        .replace("[settings]", f'[settings]\ntrusted_keys = ["{there.workspace().signer.key().public}"]')
-    )
+    reason = f"signed by {other} (this workspace); not checked, for want of the key: '{own}'"
+    assert findings(desk, str(sent))["signature_faults"].reason == reason
+    trusting(desk, there)
     assert failed(desk, str(sent)) == []
     assert findings(desk, str(sent))["signature_faults"].reason == f"signed by {other} (this workspace), {own} (trusted)"
 
@@ -307,10 +313,10 @@ def test_stopped_between_two_writes_it_is_not_covered_and_never_wrong(packed: De
     def stopping(name: str, target: Any) -> None:
         whole = getattr(target, name)
 
-        def write(*arguments: Any) -> None:
+        def write(*arguments: Any, **options: Any) -> None:
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            whole(*arguments)
+            whole(*arguments, **options)
 
         monkeypatch.setattr(target, name, write)
 
