@@ -24,9 +24,9 @@ from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MAN
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.enclosure import enclose
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.graph import GRAPH_TYPES
 from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
-from jupyter_mlprod.core.source import load_function
 
 COLD_START_LIMIT_S = 120
 REPLAY_LIMIT_S = 120

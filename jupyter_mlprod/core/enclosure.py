@@ -19,7 +19,7 @@ SYSTEM = (
     "/usr/share/fonts/", "/usr/share/locale/", "/usr/share/mime/", "/usr/share/zoneinfo/",
     "/etc/fonts/", "/etc/localtime/", "/etc/mime.types/", "/etc/os-release/", "/etc/pki/", "/etc/ssl/", "/etc/timezone/",
 )  # fmt: skip
-"""Clock, fonts, certificates and hardware: there on every machine, and none of it the user's; each ends like a folder, and so stands for itself alone."""
+"""Clock, fonts, certificates and hardware: there on every machine, and none of it the user's. A file ends like a folder here."""
 STARTS = {"os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn", "subprocess.Popen"}
 ASKED = {"open": os.path.isfile, "os.listdir": os.path.isdir, "os.scandir": os.path.isdir}
 """What Python tells of, and what it must be for somebody to lean on it: a pipe or a new file is nobody's."""

@@ -12,13 +12,13 @@ import msgspec
 from jupyter_mlprod.core.answer import Ends, final_outputs
 from jupyter_mlprod.core.bundle import CODE, GOLDEN_ANSWERS, GOLDEN_INPUTS, MODULE, POSTPROCESS, STRUCTURE, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.remeasure import PARITY_ATOL, parity_measures
 from jupyter_mlprod.core.requests.load import Load
 from jupyter_mlprod.core.resolve import Found, demand_trust, find_bundle
-from jupyter_mlprod.core.source import load_function
 
 
 class Original(msgspec.Struct, frozen=True, kw_only=True):
