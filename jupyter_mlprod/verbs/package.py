@@ -22,6 +22,7 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_lock
 from jupyter_mlprod.core.mlmodel import MLMODEL, mlmodel_text, python_env_text
+from jupyter_mlprod.core.original import LIKELY, difference
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import EVERY_BATCH, Policy, Rule
@@ -139,6 +140,11 @@ def _prove_and_keep(
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
     _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
     _demand_replay(bundle, ports, staging=staging)
+    fault = _module_fault(bundle, runtime, ports, staging=staging)
+    if fault:
+        shutil.rmtree(staging / MODULE)
+        ports.tell(f"the module cannot be brought back: {fault}")
+        training = msgspec.structs.replace(training, untrainable=fault)
     origin = msgspec.structs.replace(ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=training)
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
@@ -181,6 +187,20 @@ def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
             f"a fresh process that never saw the notebook does not answer alike: {fault}",
             hint="leave nothing to the kernel, to its folder, to its environment or to hash() of strings",
         )
+
+
+def _module_fault(bundle: Bundle, runtime: Runtime, ports: Ports, *, staging: Path) -> str:
+    """Why the module that was written down is not the one that was packaged; it is brought back here as `load` would do it.
+
+    This process will do, since a module comes back in a namespace of its own, which knows nothing of the notebook.
+    """
+    if not (staging / MODULE).is_dir():
+        return ""
+    try:
+        different = difference(ports.modules.restore(staging, bundle), bundle, runtime, ports, folder=staging)
+    except MlprodError as error:
+        return error.message
+    return f"made again from its source it answers differently ({different}); {LIKELY}" if different else ""
 
 
 def _write_text(path: Path, text: str) -> None:
