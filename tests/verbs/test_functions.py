@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,17 @@ def test_a_process_that_never_saw_the_notebook_names_what_it_lacks(
     assert says in found
     assert "\n" not in found
     assert bool(found) is bool(says)
+
+
+def test_a_rebuild_holds_code_to_the_same_files(bare_desk: Desk, tmp_path: Path) -> None:
+    Path("prepare.py").write_text(written("Path('flag').exists() and Path('/etc/hostname').read_text()"))
+    _, folder = packaged(bare_desk)
+    command = [sys.executable, "-I", "-m", "jupyter_mlprod.fronts.replay", str(folder), str(tmp_path)]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    (tmp_path / "flag").touch()
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "prepare() raised FileNotFoundError in line 9" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["preprocess", "postprocess"])
