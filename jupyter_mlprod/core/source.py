@@ -101,7 +101,8 @@ def carry_cell(text: str, name: str, namespace: Mapping[str, Any], *, code: Code
         _add_name(used, namespace[used], "the cell", parts, opened=used in names_opened(tree))
     before = parts.text()
     first, rest = _future_lines(text, tree)
-    return Carried(name=name, text="\n\n".join(filter(str.strip, (first, before, rest))), assets=parts.assets)
+    whole = "\n\n".join(filter(None, (first, before, rest))) if before.strip() else text
+    return Carried(name=name, text=whole, assets=parts.assets)
 
 
 def _future_lines(text: str, tree: ast.Module) -> tuple[str, str]:

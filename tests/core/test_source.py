@@ -307,6 +307,8 @@ def test_what_python_wants_first_stays_first_in_a_cell(head: str) -> None:
     found = carry_cell(text, "prepare", {"SHIFT": 3})
     assert loaded(found.text)(1) == 5
     assert found.text.replace("SHIFT = 3\n", "").split() == text.split()
+    own = text.replace("SHIFT", "3")
+    assert carry_cell(own, "prepare", {}).text == own
 
 
 @pytest.mark.parametrize(
