@@ -12,8 +12,8 @@ from benchmarks.entries.network import LABELS, PREPARE, fresh_network
 from jupyter_mlprod import Package, open_workspace
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import GRAPH
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.record import digest
-from jupyter_mlprod.core.source import load_function
 
 
 def main(folder: Path) -> None:

@@ -23,21 +23,21 @@ from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.difference import row_gaps, units_of
+from jupyter_mlprod.core.enclosure import enclose
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.graph import GRAPH_TYPES
 from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
-from jupyter_mlprod.core.source import load_function
 
 COLD_START_LIMIT_S = 120
 REPLAY_LIMIT_S = 120
 REPLAY_TOLERANCE = 1e-6
 """In the units of `core.difference`: the same bytes on the same machine, so only rounding may differ."""
-KEPT_VARIABLES = {"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP"}
+KEPT_VARIABLES = {"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"}
+"""``HOME`` finds what was installed for this user alone; before the bundle's code runs it becomes the empty folder."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """What a model hub would bring is not in the bundle."""
-SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/opt/", "/nix/", "/System/", "/Library/")
 SAME = b"same"
-PROGRAMS = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth")
 
 
 class OnnxRuntimes:
@@ -63,7 +63,7 @@ class OnnxRuntimes:
     def replay(self, folder: Path, bundle: Bundle) -> str:
         """Let a process that has seen no notebook answer the golden samples.
 
-        It has an empty working folder, few variables of the environment, and no PYTHONPATH.
+        It has an empty working folder and home, few variables of the environment, and no PYTHONPATH; see `core.enclosure`.
 
         Parameters
         ----------
@@ -185,31 +185,13 @@ def _replay(folder: Path) -> None:
     bundle = msgspec.json.decode(sys.stdin.buffer.read(), type=Bundle)
     golden = _golden(folder / GOLDEN_ANSWERS)
     inputs = _golden(folder / GOLDEN_INPUTS)
-    _refuse_files_outside(folder)
+    enclose(folder)
     try:
         found = OnnxRuntime(folder, bundle, threads=1, tell=True).outputs(inputs)
         report.write(_difference(bundle, found, golden).encode(errors="replace") or SAME)
     except MlprodError as error:
         report.write(error.message.encode(errors="replace"))
     os._exit(0)
-
-
-def _refuse_files_outside(folder: Path) -> None:
-    """From here on a file of this machine that is neither in the bundle, nor installed, nor the system's is refused when it is opened.
-
-    A path with a hidden part is left alone: that is where libraries keep their settings.
-    """
-    roots = tuple(f"{path.resolve()}{os.sep}" for path in (folder, Path.cwd(), Path(sys.prefix), Path(sys.base_prefix)))
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event != "open" or not isinstance(arguments[0], str | bytes) or not os.path.isfile(arguments[0]):  # noqa: PTH113
-            return
-        path = os.path.realpath(os.fsdecode(arguments[0]))
-        if path.startswith((*roots, *SYSTEM)) or path.endswith(PROGRAMS) or f"{os.sep}." in path:
-            return
-        raise FileNotFoundError(f"{path} lies on this machine and not in the bundle; give it to --assets")
-
-    sys.addaudithook(hook)
 
 
 def _difference(bundle: Bundle, found: Mapping[str, Array], golden: Mapping[str, Array]) -> str:

@@ -7,8 +7,6 @@ a module that computes with one is told to be untrainable, since it would come b
 import json
 import linecache
 import shutil
-import sys
-import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from jupyter_mlprod.core.apart import Extent, demand_apart
 from jupyter_mlprod.core.bundle import CLASSES, MODULE, STRUCTURE, WEIGHTS, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import run_text
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.source_class import UnwritableError
 from jupyter_mlprod.core.structure import Reader, Writer, is_default
@@ -63,6 +63,7 @@ class TorchModules:
         try:
             tensors.check(module)
             writer.value(module, "")
+            demand_apart(tensors.extents)
         except UnwritableError as fault:
             return str(fault)
         except RecursionError:
@@ -84,14 +85,14 @@ class TorchModules:
             structure = json.loads((folder / STRUCTURE).read_bytes())
             if structure["format"] != FORMAT:
                 raise ValueError(f"the format is {structure['format']!r}, known is {FORMAT!r}")
-            own = _own_classes(folder / CLASSES) if bundle.holds(CLASSES) else {}
+            own = _own_classes(folder / CLASSES, bundle.name) if (folder / CLASSES).is_file() else {}
             return _restored(structure, load_file(folder / WEIGHTS), own)
         except ModuleNotFoundError as error:
             what = f"{bundle.name}'s module needs {error.name}, which is not installed"
             raise MlprodError(Code.BAD_MODEL, what, hint="install the packages that it was trained with") from None
         except UNFIT as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            what = f"{bundle.name}'s module cannot be brought back with torch {torch.__version__}: {reason}"
+            what = f"{bundle.name}'s module does not fit torch {torch.__version__}: {reason}"
             raise MlprodError(Code.BAD_MODEL, what, hint="use the packages that it was trained with") from error
 
 
@@ -102,7 +103,7 @@ class _Tensors:
         self.kept: dict[str, torch.Tensor] = {}
         self.notes: dict[str, Any] = {}
         self.names: dict[int, str] = {}
-        self.places: dict[tuple[Any, int], str] = {}
+        self.extents: list[Extent] = []
 
     def check(self, module: torch.nn.Module) -> None:
         """Lazy parameters have no values yet; they are found before anything is written."""
@@ -137,10 +138,13 @@ class _Tensors:
             hollow = ", without values" if tensor.is_meta else ""
             kind = f"{type(tensor).__name__} of {str(tensor.dtype).removeprefix('torch.')}, {tensor.layout}{hollow}"
             raise UnwritableError(f"{path} is a {kind}, which safetensors cannot hold")
-        place = (tensor.device, tensor.data_ptr())
-        if tensor.numel() and place in self.places:
-            raise UnwritableError(f"{path} shares its memory with {self.places[place]} without being the same tensor, and would come apart")
-        self.places[place] = self.names[id(tensor)] = path
+        self.names[id(tensor)] = path
+        self.extents.append(
+            Extent(
+                path=path, owner=tensor, device=str(tensor.device), start=tensor.data_ptr(), width=tensor.element_size(),
+                shape=tuple(tensor.shape), steps=tuple(tensor.element_size() * step for step in tensor.stride()),
+            )
+        )  # fmt: skip
         note = {"parameter": isinstance(tensor, torch.nn.Parameter), "trained": tensor.requires_grad}
         if any(note.values()):
             self.notes[path] = note
@@ -148,8 +152,16 @@ class _Tensors:
         return path
 
     def _array(self, array: np.ndarray[Any, Any], path: str) -> str:
+        if id(array) in self.names:
+            return self.names[id(array)]
         if array.dtype.name not in {str(dtype).removeprefix("torch.") for dtype in DTYPES}:
             raise UnwritableError(f"{path} is an array of {array.dtype}, which safetensors cannot hold")
+        self.names[id(array)] = path
+        self.extents.append(
+            Extent(
+                path=path, owner=array, device="cpu", start=array.ctypes.data, width=array.itemsize, shape=array.shape, steps=array.strides
+            )
+        )
         self.kept[path] = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
         return path
 
@@ -191,15 +203,19 @@ def _whole(tensor: torch.Tensor) -> torch.Tensor:
     return plain if plain.untyped_storage().nbytes() == plain.nbytes else plain.clone()
 
 
-def _own_classes(file: Path) -> dict[str, Any]:
+def _own_classes(file: Path, name: str) -> dict[str, Any]:
     """What the bundle's own text defines, as a module that inspection finds: what is trained on can be packaged again."""
     text = file.read_text("utf-8")
-    module = types.ModuleType(f"mlprod_module_{file.parents[1].name[:12]}")
-    module.__file__ = f"<{module.__name__}>"
-    linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
-    sys.modules[module.__name__] = module  # dataclasses and copies of instances look a class up by the name of its module
-    exec(compile(text, module.__file__, "exec"), vars(module))  # noqa: S102  the caller has established trust
-    return vars(module)
+    own = f"mlprod_module_{file.parents[1].name[-12:]}"
+    linecache.cache[f"<{own}>"] = (len(text), None, text.splitlines(keepends=True), f"<{own}>")
+    try:
+        return run_text(text, own, file=f"<{own}>")
+    except ModuleNotFoundError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        what = f"the classes of {name}'s module do not run: {reason}"
+        raise MlprodError(Code.BAD_MODEL, what, hint="use the packages that it was trained with") from error
 
 
 def _restored(structure: dict[str, Any], weights: dict[str, torch.Tensor], own: Mapping[str, Any]) -> torch.nn.Module:

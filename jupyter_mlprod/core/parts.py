@@ -13,12 +13,13 @@ from jupyter_mlprod.core.contract import ContractEdit, data_faults
 from jupyter_mlprod.core.document import decode_toml, toml_text
 from jupyter_mlprod.core.dossier import read_words
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.manifest import path_fault
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Raw, rows
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.snapshot import Snapshot
-from jupyter_mlprod.core.source import check_imports, load_function
+from jupyter_mlprod.core.source import check_imports
 from jupyter_mlprod.core.subject import names_file
 
 T = TypeVar("T")

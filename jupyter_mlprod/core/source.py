@@ -5,6 +5,8 @@ values as expressions or files (`core.literal`, `core.assets`). What cannot be w
 what answers requests does not have it.
 """
 
+import __future__
+
 import ast
 import builtins
 import enum
@@ -13,7 +15,7 @@ import inspect
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -40,6 +42,7 @@ SHELL = {"open", "exit", "quit"}
 NOTEBOOK_ONLY = {"display", "get_ipython"}
 HISTORY = {"In": "_ih", "Out": "_oh"}
 """What IPython remembers of the cells, under both names; it would take the whole notebook along."""
+FUTURE = "from __future__ import annotations"
 GIVEN = {"__file__", "__name__"}
 """What every text finds defined, wherever it runs."""
 HEAP_TYPE = 1 << 9
@@ -97,7 +100,16 @@ def carry_cell(text: str, name: str, namespace: Mapping[str, Any], *, code: Code
     for used in needed:
         _add_name(used, namespace[used], "the cell", parts, opened=used in names_opened(tree))
     before = parts.text()
-    return Carried(name=name, text=f"{before}\n\n{text}" if before.strip() else text, assets=parts.assets)
+    first, rest = _future_lines(text, tree)
+    whole = "\n\n".join(filter(None, (first, before, rest))) if before.strip() else text
+    return Carried(name=name, text=whole, assets=parts.assets)
+
+
+def _future_lines(text: str, tree: ast.Module) -> tuple[str, str]:
+    """A text up to its last ``__future__`` line, before which Python allows nothing but a docstring; and the rest."""
+    ends = [node.end_lineno or 0 for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    lines = text.split("\n")
+    return "\n".join(lines[: max(ends, default=0)]), "\n".join(lines[max(ends, default=0) :])
 
 
 class _Parts:
@@ -144,11 +156,11 @@ class _Parts:
 
     def text(self) -> str:
         """Imports, then the definitions, each behind what it needs; assignments of a line stand together."""
-        bound = {line.split()[-1].split(".")[0] for line in self.imports}
+        bound = {line.split()[-1].split(".")[0] for line in self.imports - {FUTURE}}
         twice = sorted(bound & set(self.definitions))
         if twice:
             raise self.refuse(f"{twice[0]!r} names a module and something else of the notebook", hint="rename one of them")
-        text = "\n".join(sorted(self.imports))
+        text = "\n".join(sorted(self.imports, key=lambda line: (line != FUTURE, line)))
         before = text
         for piece in self.definitions.values():
             apart = "\n" if "\n" not in piece and "\n" not in before and before not in ("", text) else "\n\n\n"
@@ -187,7 +199,7 @@ def _add_function(function: Any, parts: _Parts) -> str:
     if plain is not function and not written.decorated:
         raise parts.refuse(f"{name} was wrapped after its definition", hint=f"write the decorator above 'def {name}'")
     free = _closed_over(plain, name, parts)
-    _add_written(written.within(free), name, plain.__globals__, parts)
+    _add_written(written.within(free), name, plain.__globals__, parts, future=_is_of_the_future(plain))
     if free:
         parts.definitions[f"{name}="] = f"{name} = {_made(name, free)}"
     return name
@@ -225,14 +237,21 @@ def _add_class(kind: type, parts: _Parts) -> str:
         what = f"class {kind.__name__} closes over {', '.join(sorted(free))}"
         raise parts.refuse(what, hint="move those names to the top level of the notebook")
     namespace = methods[0].__globals__ if methods else vars(sys.modules.get(kind.__module__, builtins))
-    _add_written(written, kind.__name__, namespace, parts)
+    _add_written(written, kind.__name__, namespace, parts, future=any(map(_is_of_the_future, methods)))
     return kind.__name__
 
 
-def _add_written(written: Written, name: str, namespace: Mapping[str, Any], parts: _Parts) -> None:
+def _is_of_the_future(function: types.FunctionType) -> bool:
+    """Whether annotations are never evaluated where a function stands."""
+    return bool(function.__code__.co_flags & __future__.annotations.compiler_flag)
+
+
+def _add_written(written: Written, name: str, namespace: Mapping[str, Any], parts: _Parts, *, future: bool) -> None:
     """What a source uses, then the source."""
     tree = ast.parse(written.text)
-    names = names_used(written.text)
+    names = names_used(f"{FUTURE}\n{written.text}" if future else written.text)
+    if future:
+        parts.imports.add(FUTURE)
     opened = names_opened(tree)
     for used in sorted(names - {name} - GIVEN):
         if _is_notebooks(used, namespace):
@@ -372,22 +391,3 @@ def check_imports(text: str, name: str, *, code: Code = Code.PREPROCESS) -> ast.
     for module in modules_imported(tree):
         _allow(module, name, code)
     return tree
-
-
-def load_function(file: Path, name: str, *, code: Code = Code.PREPROCESS) -> Callable[..., Any]:
-    """The function ``name`` of a standalone file, executed in a namespace of its own; ``__file__`` leads it to the files beside it.
-
-    Raises
-    ------
-    MlprodError : of the code, when the text does not run or does not define the function.
-    """
-    namespace: dict[str, Any] = {"__name__": f"mlprod_{name}", "__file__": str(file)}
-    try:
-        exec(compile(file.read_text("utf-8"), f"<{name}>", "exec"), namespace)  # noqa: S102  the caller has established trust
-    except (Exception, SystemExit) as error:
-        what = f"the code of {name} does not run: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise MlprodError(code, what, hint="run it in a fresh kernel") from error
-    function = namespace.get(name)
-    if not callable(function):
-        raise MlprodError(code, f"the code defines no function {name!r}", hint="write FILE.py:FUNCTION")
-    return function  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ class, a decorator or a default is there before the class that is made with it.
 
 import ast
 import builtins
+import enum
 import inspect
 import linecache
 import logging
@@ -19,12 +20,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_mlprod.core.literal import literal
+from jupyter_mlprod.core.literal import CONTAINERS, MAX_ELEMENTS, container, is_large, items_of, literal
 from jupyter_mlprod.core.source import _is_builtin
-from jupyter_mlprod.core.written import attributes_of
+from jupyter_mlprod.core.written import attributes_of, function_source
 
 PACKAGES = {"site-packages", "dist-packages"}
 """Folders that installers fill."""
+NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 HINT = "define it at the top level of a cell or of a file"
 
 
@@ -46,7 +48,7 @@ class Carried:
         """The whole, empty when nothing is carried."""
         if not self.pieces:
             return ""
-        heads = ["\n".join(sorted(self.imports)), "\n".join(f"{name} = {text}" for name, text in sorted(self.constants.items()))]
+        heads = ["\n".join(sorted(self.imports)), "\n".join(line for _, line in sorted(self.constants.items()))]
         return "\n\n\n".join([*filter(None, heads), *self.pieces.values()]) + "\n"
 
     def add(self, value: Any) -> str:
@@ -65,8 +67,8 @@ class Carried:
         return str(own)
 
     def _add_top(self, name: str, value: Any) -> None:
-        if name in self.taken:
-            if self.taken[name] is not value:
+        if name in self.taken or name in self.constants or name in self.pieces:
+            if self.taken.get(name) is not value:
                 raise UnwritableError(f"two things are named {name!r}; rename one of them")
             return
         self.taken[name] = value
@@ -89,15 +91,36 @@ class Carried:
             self._add_module(name, value, user, dotted)
         elif line := _import_line(name, value):
             self.imports.add(line)
-        elif isinstance(value, type | types.FunctionType) and "<" not in value.__qualname__:
-            own = self.add(value)
-            if own != name:
-                self.taken[name] = value
-                self.pieces[name] = f"{name} = {own}"
-        elif (text := self._written(value)) is not None:
-            self.constants[name] = text
+        elif isinstance(value, type | types.FunctionType) and "<" not in value.__qualname__ and value.__qualname__ == name:
+            self.add(value)
         else:
-            raise UnwritableError(f"{user} uses {name!r}, a {type(value).__name__} that cannot be written down")
+            self._define(name, value, user)
+
+    def _define(self, name: str, value: Any, user: str) -> None:
+        """A name that a value is given; it stands behind the classes and functions that the expression names."""
+        own: list[str] = []
+        line = f"{name} = {self._expression(value, name, user, own)}"
+        place = self.pieces if own else self.constants
+        if name in self.taken or place.setdefault(name, line) != line or (name in self.constants and name in self.pieces):
+            raise UnwritableError(f"two things are named {name!r}; rename one of them")
+
+    def _expression(self, value: Any, name: str, user: str, own: list[str]) -> str:
+        """A value as an expression; what of the text's own it names is added to ``own``."""
+        if (text := self._written(value)) is not None:
+            return text
+        if type(value) in CONTAINERS and not is_large(value):
+            return container(type(value), [self._expression(item, name, user, own) for item in items_of(value)])
+        if isinstance(value, enum.Enum) and value.name:
+            return f"{self._expression(type(value), name, user, own)}.{value.name}"
+        if isinstance(value, NAMED):
+            if path := import_path(value):
+                self.imports.add(f"import {path[0]}")
+                return ".".join(path)
+            if "<" not in value.__qualname__ and not isinstance(value, types.BuiltinFunctionType):
+                own.append(self.add(value))
+                return own[-1]
+        held = f" with more than {MAX_ELEMENTS:,} elements" if type(value) in CONTAINERS and is_large(value) else ""
+        raise UnwritableError(f"{user} uses {name!r}, a {type(value).__name__}{held} that cannot be written down")
 
     def _add_module(self, name: str, module: types.ModuleType, user: str, dotted: set[str]) -> None:
         own = module.__name__
@@ -111,7 +134,7 @@ class Carried:
         self.imports |= {f"import {chain}" for chain in dotted if own == name and chain.startswith(f"{own}.") and chain in sys.modules}
 
     def _written(self, value: Any) -> str | None:
-        """A constant as an expression; besides plain ones a logger, a type variable, a union, and what prints as its own in torch."""
+        """What holds no other value as an expression, or None; also a logger, type variable, union, and what torch prints as its own."""
         if isinstance(value, typing.TypeVar):
             self.imports.add("import typing")
             return f"typing.TypeVar({value.__name__!r})"
@@ -143,6 +166,25 @@ def _import_line(name: str, value: Any) -> str:
     if getattr(sys.modules.get(module), own, None) is not value:
         return ""
     return f"from {module} import {own}" if own == name else f"from {module} import {own} as {name}"
+
+
+def import_path(value: Any) -> tuple[str, str] | None:
+    """The installed module that holds a class or function, and its name there; a builtin may not say which, such as those of torch."""
+    module, own = getattr(value, "__module__", None) or "builtins", getattr(value, "__qualname__", value.__name__)
+    if is_installed(module) and _found(module, own) is value:
+        return module, own
+    if not isinstance(value, types.BuiltinFunctionType):
+        return None
+    holding = (name for name, held in sorted(sys.modules.items()) if getattr(held, "__dict__", {}).get(value.__name__) is value)
+    found = next(filter(is_installed, holding), None)
+    return (found, value.__name__) if found else None
+
+
+def _found(module: str, own: str) -> Any:
+    value: Any = sys.modules.get(module)
+    for part in own.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
 def is_installed(module: str) -> bool:
@@ -179,10 +221,10 @@ def _functions(kind: type) -> Iterator[types.FunctionType]:
 
 def _source(value: Any) -> str:
     if isinstance(value, types.FunctionType):
-        try:
-            return textwrap.dedent(inspect.getsource(value)).rstrip()
-        except (OSError, TypeError):
-            raise UnwritableError(f"the source of {value.__name__} cannot be found; {HINT}") from None
+        written = function_source(value)
+        if written is None:
+            raise UnwritableError(f"the source of {value.__name__} cannot be found; {HINT}")
+        return written.text
     for function in _functions(value):
         if source := _class_source(value, function.__code__.co_filename, line=function.__code__.co_firstlineno):
             return source
@@ -192,7 +234,7 @@ def _source(value: Any) -> str:
             return source
     try:
         return textwrap.dedent(inspect.getsource(value)).rstrip()
-    except (OSError, TypeError, IndentationError):
+    except (OSError, TypeError, SyntaxError):
         raise UnwritableError(f"the source of the class {value.__qualname__} cannot be found; {HINT}") from None
 
 
@@ -216,6 +258,8 @@ def _class_source(kind: type, file: str, *, line: int) -> str:
 
 
 def _is_of(kind: type, node: ast.ClassDef) -> bool:
+    if not {item.name for item in node.body if isinstance(item, ast.FunctionDef)} <= vars(kind).keys():
+        return False
     fields = [item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
     names = [ast.unparse(base).rpartition(".")[2] for base in node.bases] or ["object"]
     bases = ["tuple" if name == "NamedTuple" else name for name in names]

@@ -11,12 +11,11 @@ import functools
 import importlib
 import json
 import math
-import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jupyter_mlprod.core.source_class import Carried, UnwritableError, is_installed
+from jupyter_mlprod.core.source_class import Carried, UnwritableError, import_path
 
 PLAIN = (type(None), bool, int, str)
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, type)
@@ -130,11 +129,10 @@ class Writer:
 
     def name(self, value: Any, path: str) -> str:
         """The import path of a class or function; one that is not installed is carried as source."""
-        module, own = getattr(value, "__module__", None) or "builtins", getattr(value, "__qualname__", value.__name__)
-        if is_installed(module) and _found(module, own) is value:
-            return f"{module}:{own}"
+        if found := import_path(value):
+            return ":".join(found)
         if isinstance(value, types.BuiltinFunctionType):
-            return f"{_home(value, path)}:{value.__name__}"
+            raise UnwritableError(f"{path or 'the module'} is {value.__qualname__}, which no module holds")
         try:
             return OWN + self.carried.add(value)
         except UnwritableError as fault:
@@ -149,21 +147,6 @@ def has_plain_state(kind: type) -> bool:
 
 def is_default(kind: type, *names: str) -> bool:
     return all(getattr(kind, name) is getattr(object, name) for name in names)
-
-
-def _found(module: str, own: str) -> Any:
-    value: Any = sys.modules.get(module)
-    for part in own.split("."):
-        value = getattr(value, part, None)
-    return value
-
-
-def _home(value: types.BuiltinFunctionType, path: str) -> str:
-    """Where a builtin function without a true module lies, such as ``torch._C._nn``."""
-    for name, module in sorted(sys.modules.items()):
-        if getattr(module, "__dict__", {}).get(value.__name__) is value and is_installed(name):
-            return name
-    raise UnwritableError(f"{path or 'the module'} is {value.__qualname__}, which no module holds")
 
 
 class Reader:

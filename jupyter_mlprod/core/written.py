@@ -97,6 +97,8 @@ def _written(name: str, raw: str) -> Written | None:
         except (SyntaxError, ValueError):
             continue
         definition = node.body[0] if isinstance(node, ast.If) and text == indented else node
+        if getattr(definition, "name", name) != name:  # the lines of a file that was edited after its import
+            continue
         return Written(name=name, text=text, raw=raw, decorated=bool(getattr(definition, "decorator_list", ())))
     return None
 

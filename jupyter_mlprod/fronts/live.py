@@ -25,12 +25,13 @@ from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.private import LIVE, private_files, private_folder
 from jupyter_mlprod.core.raw import Array, Raw, raw_digest
 from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.snapshot import SUFFIX, redacted
-from jupyter_mlprod.core.source import Carried, carry, carry_cell, load_function
+from jupyter_mlprod.core.source import Carried, carry, carry_cell
 from jupyter_mlprod.core.subject import MODEL_URI, names_file
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace

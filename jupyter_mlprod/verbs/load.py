@@ -4,33 +4,15 @@ A record cannot hold a live module, so the verb gives the bundle's; `bring_back`
 a module names what is imported, so trust is always asked for, also of a bundle without code of its own.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from jupyter_mlprod.core.answer import Ends, final_outputs
-from jupyter_mlprod.core.bundle import CODE, GOLDEN_ANSWERS, GOLDEN_INPUTS, MODULE, POSTPROCESS, STRUCTURE, Bundle
+from jupyter_mlprod.core.bundle import CODE, MODULE, STRUCTURE, Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.policy import parity_limit
+from jupyter_mlprod.core.original import LIKELY, difference
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.record import short
-from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.load import Load
 from jupyter_mlprod.core.resolve import Found, demand_trust, find_bundle
-from jupyter_mlprod.core.source import load_function
-
-
-class Original(msgspec.Struct, frozen=True, kw_only=True):
-    """The module in the graph's place, between the same two ends."""
-
-    prepare: Callable[[Raw], dict[str, Array]]
-    answer: Callable[[dict[str, Array]], dict[str, Array]]
-    ends: Ends
-
-    def outputs(self, raw: Raw) -> dict[str, Array]:
-        return final_outputs(self.ends, self.answer(self.prepare(raw)), tell=False)
 
 
 def run(request: Load, ports: Ports) -> Bundle:
@@ -66,19 +48,8 @@ def _reason(found: Found, ports: Ports) -> str:
 
 
 def _demand_the_same_answers(found: Found, module: Any, ports: Ports) -> None:
-    bundle = found.bundle
-    behind = load_function(found.folder / POSTPROCESS, bundle.postprocess) if bundle.postprocess else None
-    original = Original(
-        prepare=ports.runtimes.open(found.folder, bundle, threads=1).prepare,
-        answer=lambda prepared: ports.modules.answer(module, prepared),
-        ends=Ends(postprocess=behind),
-    )
-    named, golden = ports.data.read(str(found.folder / GOLDEN_INPUTS)), ports.data.read(str(found.folder / GOLDEN_ANSWERS))
-    assert isinstance(golden, dict)
-    allowed = parity_limit(ports.policies)
-    for measure in parity_measures(bundle, original, named, golden, per_batch=False, limit=allowed):
-        limit = allowed if measure.unit == "1" else 0.0
-        if not measure.value <= limit:
-            where = f"{measure.name} is {measure.value:g} at batch {measure.where['batch']}, allowed is {limit:g}"
-            what = f"the module of {bundle.name}@{short(found.digest)} answers differently from the bundle: {where}"
-            raise MlprodError(Code.PARITY, what, hint="use the packages that it was trained with")
+    runtime = ports.runtimes.open(found.folder, found.bundle, threads=1)
+    different = difference(module, found.bundle, runtime, ports, folder=found.folder)
+    if different:
+        what = f"the module of {found.bundle.name}@{short(found.digest)} answers differently from the bundle: {different}"
+        raise MlprodError(Code.PARITY, what, hint=f"{LIKELY} Else compare the packages here with those it was trained with")

@@ -15,7 +15,7 @@ import msgspec
 
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, REQUIREMENTS, Bundle
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Training
 from jupyter_mlprod.core.capture import GRAPH_FILE, REFERENCE_FILE, Capture, own_capture, read_capture
 from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.conformance import demand
@@ -24,6 +24,7 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_locks
 from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, python_env_text
+from jupyter_mlprod.core.original import LIKELY, difference
 from jupyter_mlprod.core.parts import Parts, read_parts
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.policy import parity as parity_policy
@@ -54,8 +55,6 @@ def run(request: Package, ports: Ports) -> Bundle:
 
 def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path) -> Bundle:
     capture = read_capture(folder)
-    if capture.training.untrainable and capture.original == "torch":
-        ports.tell(f"the module cannot be brought back: {capture.training.untrainable}")
     unknown = sorted(set(parts.ends.normalization) - set(capture.inputs))
     if unknown:
         raise MlprodError(Code.BAD_REQUEST, f"--normalize names {unknown[0]!r}; the model takes {', '.join(capture.inputs)}")
@@ -71,9 +70,11 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         _stage(bundle, parts, ports, folder=folder, staging=staging)
         if snapshot:
             _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
-        parity = _prove(bundle, ports, staging=staging, example=parts.example, reference=reference)
+        runtime = ports.runtimes.open(staging, bundle, threads=1)
+        parity = _prove(bundle, runtime, ports, staging=staging, example=parts.example, reference=reference)
+        training = _brought_back(capture, bundle, runtime, ports, staging=staging)
         finish = partial(_finish, ports=ports, words=parts.words, snapshot=snapshot, parity=parity)
-        kept = ports.bundles.add(staging, bundle, msgspec.structs.replace(origin, training=capture.training), finish=finish)
+        kept = ports.bundles.add(staging, bundle, msgspec.structs.replace(origin, training=training), finish=finish)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     ports.session[kept.name] = digest(kept)
@@ -133,9 +134,8 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
         raise MlprodError(Code.DISK, f"the bundle could not be staged in {staging}: {error.strerror or error}") from error
 
 
-def _prove(bundle: Bundle, ports: Ports, *, staging: Path, example: Raw, reference: Mapping[str, Array]) -> Evidence:
+def _prove(bundle: Bundle, runtime: Runtime, ports: Ports, *, staging: Path, example: Raw, reference: Mapping[str, Array]) -> Evidence:
     """Hold the staged bundle against the original, and give it its golden samples; the evidence has no subject yet."""
-    runtime = ports.runtimes.open(staging, bundle, threads=1)
     limit = parity_limit(ports.policies)
     measures = parity_measures(bundle, runtime, example, reference, per_batch=True, limit=limit)
     golden, answers = _golden(bundle, runtime, example)
@@ -185,6 +185,26 @@ def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
             f"a fresh process that never saw the notebook does not answer alike: {fault}",
             hint="leave nothing to the kernel, to its folder, to its environment or to hash() of strings",
         )
+
+
+def _brought_back(capture: Capture, bundle: Bundle, runtime: Runtime, ports: Ports, *, staging: Path) -> Training:
+    """The training, with the reason when the module cannot be brought back; then it is not in the bundle.
+
+    Bringing it back in this process will do, since a module comes back in a namespace of its own, which knows nothing of the notebook.
+    """
+    fault = capture.training.untrainable
+    if (staging / MODULE).is_dir():
+        try:
+            module = ports.modules.restore(staging, bundle)
+            different = difference(module, bundle, runtime, ports, folder=staging)
+            fault = f"made again from its source it answers differently ({different}); {LIKELY}" if different else ""
+        except MlprodError as error:
+            fault = error.message
+        if fault:
+            shutil.rmtree(staging / MODULE)
+    if fault and capture.original == "torch":
+        ports.tell(f"the module cannot be brought back: {fault}")
+    return msgspec.structs.replace(capture.training, untrainable=fault)
 
 
 def _write_text(path: Path, text: str) -> None:

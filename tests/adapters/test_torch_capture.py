@@ -18,11 +18,11 @@ from jupyter_mlprod.core.bundle import GRAPH, GRAPH_DATA, Bundle
 from jupyter_mlprod.core.contract import Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.ports import Runtime
 from jupyter_mlprod.core.raw import Raw
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.requests import Package
-from jupyter_mlprod.core.source import load_function
 from tests.adapters import modules
 from tests.verbs.tiny import Desk, bare_desk
 

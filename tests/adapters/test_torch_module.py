@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import importlib
 import linecache
 import sys
 import threading
@@ -333,9 +334,131 @@ def test_hooks_that_compute_and_memory_that_is_shared_are_told(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_views_that_overlap_are_told_and_views_that_lie_apart_come_back(tmp_path: Path) -> None:
+    table = torch.arange(12.0).reshape(4, 3)
+    array = np.arange(6.0)
+    for held in (
+        {"a": table, "b": table[1:]},
+        {"a": table[1:], "b": table},
+        {"a": table[0], "b": table.T[:2]},
+        {"a": table, "b": table.view(torch.int32)[2:]},
+        {"a": array, "b": torch.from_numpy(array[3:])},
+        {"a": array[::-1], "b": array[:2]},
+    ):
+        told = MODULES.describe(Holder(**held), tmp_path)
+        assert told == "b shares its memory with a without being the same tensor, and would come apart"
+    assert list(tmp_path.iterdir()) == []
+    sine, cosine = torch.stack([table, table], dim=-1).unbind(-1)
+    apart: dict[str, Any] = {
+        "top": table[:2],
+        "bottom": table[2:],
+        "sine": sine,
+        "cosine": cosine,
+        "array": array,
+        "again": array,
+        "none": table[:0],
+    }
+    found = back(Holder(**apart), tmp_path / "capture")
+    assert all(np.array_equal(getattr(found, name), apart[name]) for name in apart)
+    assert np.shares_memory(found.array, found.again), "one array stays one"
+
+
+def test_the_weights_of_an_lstm_that_lie_in_one_buffer_come_back(tmp_path: Path) -> None:
+    module = nn.LSTM(3, 4)
+    flat = torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+    at = 0
+    for parameter in module.parameters():
+        parameter.data = flat[at : at + parameter.numel()].view_as(parameter)
+        at += parameter.numel()
+    assert same(module, back(module, tmp_path / "capture"))
+
+
+CONTAINERS = """
+import enum
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class How(enum.Enum):
+    HALF = 0.5
+
+
+def twice(x):
+    return x * CFG["two"][0]
+
+
+class Scale(nn.Module):
+    def forward(self, x):
+        return x * WHICH.value
+
+
+CFG = {"two": [2], "odd": (float("inf"), None, {3})}
+WHICH = How.HALF
+STEPS = {"act": torch.tanh, "gelu": F.gelu, "root": math.sqrt, "own": twice}
+LAYERS = [nn.Linear, Scale]
+
+
+class Net(nn.Module):
+    sizes = list(CFG)
+
+    def __init__(self):
+        super().__init__()
+        self.layer = LAYERS[0](3, 2)
+        self.scale = LAYERS[1]()
+
+    def forward(self, x):
+        steps = [STEPS[name] for name in ("act", "gelu", "own")]
+        for step in steps:
+            x = step(x)
+        return self.scale(self.layer(x)) * STEPS["root"](4) * len(REGISTRY) * len(self.sizes)
+
+
+REGISTRY = {"net": Net}
+"""
+
+
+def test_lists_and_dicts_that_a_class_uses_come_back_with_what_they_hold(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = cell_module(CONTAINERS, "cell_5").Net()
+    folder = written(module, tmp_path / "capture")
+    del sys.modules["cell_5"]
+    x = torch.randn(4, 3)
+    assert torch.equal(MODULES.restore(folder, bundle_of(folder))(x), module(x))
+
+
+def test_two_values_of_one_name_are_refused_though_two_files_hold_them(tmp_path: Path) -> None:
+    head = "from torch import nn\nCFG = {{'by': {by}}}\nclass {name}(nn.Module):\n    def f(self): return CFG\n"
+    for by, reason in ((1, ""), (2, "two things are named 'CFG'")):
+        one = cell_module(head.format(by=1, name="One"), "cell_6").One()
+        two = cell_module(head.format(by=by, name="Two"), "cell_7").Two()
+        (tmp_path / str(by)).mkdir()
+        assert reason in MODULES.describe(Holder(one=one, two=two), tmp_path / str(by))
+
+
+@pytest.mark.parametrize("edited", ["# one\n# two\n# three\n{text}", "def forw(:", ""])
+def test_a_file_that_was_edited_beyond_recognition_is_told_and_no_trace(
+    edited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "from torch import nn\ndef scaled(x):\n    return 2 * x\nclass Net(nn.Module):\n    def f(self, x):\n        return scaled(x)\n"
+    (tmp_path / "edited_net.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    net = importlib.import_module("edited_net").Net()
+    monkeypatch.setitem(sys.modules, "edited_net", sys.modules["edited_net"])
+    (tmp_path / "edited_net.py").write_text(edited.format(text=text))
+    (tmp_path / "capture").mkdir()
+    assert "cannot be found" in MODULES.describe(net, tmp_path / "capture")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("from torch import nn\nBIG = [0] * 20_000\nclass Net(nn.Module):\n    def f(self): return BIG\n", "Net uses 'BIG', a list with more than 10,000 elements"),
+        ("from torch import nn\nCFG = {'a': [object()]}\nclass Net(nn.Module):\n    def f(self): return CFG\n", "Net uses 'CFG', a object that"),
+        ("from torch import nn\nCFG = {'f': lambda x: x}\nclass Net(nn.Module):\n    def f(self): return CFG\n", "Net uses 'CFG', a function that"),
+        ("from torch import nn\nLOOP = []\nLOOP.append(LOOP)\nclass Net(nn.Module):\n    def f(self): return LOOP\n", "'LOOP', a list"),
         ("from torch import nn\ndef make():\n    class Net(nn.Module):\n        def f(self): pass\n    return Net\nNet = make()\n", "made inside a function"),
         ("from torch import nn\nclass Net(nn.Module):\n    def f(self): return missing\n", "Net uses 'missing', which is not defined"),
         ("from torch import nn\nlock = __import__('threading').Lock()\nclass Net(nn.Module):\n    def f(self): return lock\n", "Net uses 'lock', a lock"),

@@ -20,7 +20,8 @@ import transformers
 from sklearn import preprocessing
 
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.source import carry, carry_cell, load_function
+from jupyter_mlprod.core.execute import load_function
+from jupyter_mlprod.core.source import carry, carry_cell
 
 BATCH = np.array([[1.0, 2.0], [3.0, 5.0]])
 _cells = itertools.count()
@@ -106,6 +107,9 @@ ANSWER_ALIKE = {
     "an instance": "import numpy as np\nclass Scale:\n    def __init__(self, by): self.by, self.seen = by, {'a': np.arange(3)}\n    def __call__(self, x): return x / self.by + self.seen['a'].sum()\nprepare = Scale(4)",
     "an instance in an instance": "class In:\n    def __init__(self): self.k = 3\nclass Out:\n    def __init__(self): self.inner = In()\n    def __call__(self, x): return x * self.inner.k\nprepare = Out()",
     "a data class": "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Scale:\n    by: float = 2\n    def __call__(self, x): return x / self.by\nprepare = Scale(5.0)",
+    "a data class with quoted annotations": "from dataclasses import dataclass\n@dataclass\nclass Scale:\n    by: 'float' = 2\n    def __call__(self, x): return x / self.by\nprepare = Scale(5.0)",
+    "a data class inside": "from dataclasses import dataclass\ndef prepare(x):\n    @dataclass\n    class Scale:\n        by: 'float' = 2\n    return x / Scale().by",
+    "annotations of the future": "from __future__ import annotations\ndef half(x: Some) -> Thing: return x / 2\nclass Scale:\n    def by(self, x: Other) -> Thing: return half(x)\ndef prepare(x: dict[str, Foo]) -> Bar: return Scale().by(x)",
     "an enum": "import enum\nclass How(enum.Enum):\n    HALF = 2\n    def apply(self, x): return x / self.value\nHOW = How.HALF\ndef prepare(x): return HOW.apply(x)",
     "a bound method": "class Scale:\n    def __init__(self, by): self.by = by\n    def half(self, x): return x / self.by\nprepare = Scale(4).half",
     "a partial": "import functools\ndef scale(x, by, plus): return x / by + plus\nprepare = functools.partial(scale, by=3, plus=[1, 2])",
@@ -297,6 +301,16 @@ def test_a_cell_travels_as_it_stands_behind_what_it_takes_from_the_notebook() ->
     assert carry_cell(own, "prepare", {}).text == own
 
 
+@pytest.mark.parametrize("head", ["", '"""What it is."""\n\n', "# what it is\nfrom __future__ import division\n"])
+def test_what_python_wants_first_stays_first_in_a_cell(head: str) -> None:
+    text = f"{head}from __future__ import annotations\n\n{CELL.replace('(x)', '(x: Foo)', 1)}"
+    found = carry_cell(text, "prepare", {"SHIFT": 3})
+    assert loaded(found.text)(1) == 5
+    assert found.text.replace("SHIFT = 3\n", "").split() == text.split()
+    own = text.replace("SHIFT", "3")
+    assert carry_cell(own, "prepare", {}).text == own
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -386,10 +400,3 @@ def test_a_function_without_source_is_refused() -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec("def prepare(x): return x", namespace)
     assert "source of prepare cannot be found" in refused(namespace)
-
-
-@pytest.mark.parametrize("text", ["def prepare(x:", "raise ValueError('no')", "import nothing_of_that_name", "other = 1", "prepare = 3"])
-def test_a_text_that_does_not_run_or_lacks_the_function_is_refused(text: str) -> None:
-    with pytest.raises(MlprodError) as caught:
-        loaded(text)
-    assert caught.value.code is Code.PREPROCESS

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,16 @@ def packaged(desk: Desk, **change: Any) -> tuple[Bundle, Path]:
     [
         ("Path('scale.txt').read_text()", "FileNotFoundError in line 9: [Errno 2] No such file or directory: 'scale.txt'"),
         ("Path(f'{HERE}/scale.txt').read_text()", "/scale.txt lies on this machine and not in the bundle"),
+        ("Path(f'{HERE}/.hidden/scale.txt').read_text()", "/.hidden/scale.txt lies on this machine and not in the bundle"),
+        ("Path(f'{HERE}/loose_beside.py').read_text()", "/loose_beside.py lies on this machine and not in the bundle"),
+        ("Path('/etc/hostname').read_text()", "/etc/hostname lies on this machine and not in the bundle"),
+        ("os.listdir('{HERE}')", "lies on this machine and not in the bundle"),
+        ("list(os.scandir('{HERE}'))", "lies on this machine and not in the bundle"),
+        ("batch = batch + len(os.environ['HOME'])", "the answers differ: 'scores' by"),
+        ("batch = batch + len(str(Path.home()))", "the answers differ: 'scores' by"),
+        ("Path('~/scale.txt').expanduser().read_text()", "No such file or directory"),
+        ("import subprocess; subprocess.run(['cat', '{HERE}/scale.txt'])", "the program cat is on this machine and not in the bundle"),
+        ("os.system('cat {HERE}/scale.txt')", "the program cat is on this machine and not in the bundle"),
         ("np.load(f'{HERE}/x.npy')", "/x.npy lies on this machine and not in the bundle"),
         ("os.environ['SCALE_OF_MINE']", "KeyError in line 9: 'SCALE_OF_MINE'"),
         ("__import__('loose_beside')", "ModuleNotFoundError in line 9: No module named 'loose_beside'"),
@@ -50,15 +62,21 @@ def packaged(desk: Desk, **change: Any) -> tuple[Bundle, Path]:
         ("return batch.astype(np.float32) * float('nan')", "the answers differ: 'scores' by nan"),
         ("import email.charset; Path(email.charset.__file__).read_text(); Path('/proc/self/status').read_text()", ""),
         ("import email; print('x' * 300_000)", ""),
+        ("import tempfile; f = tempfile.mkstemp()[1]; Path(f).write_text('2'); Path(f).read_text(); os.listdir()", ""),
+        ("import zoneinfo; zoneinfo.ZoneInfo('UTC'); import mimetypes; mimetypes.init(); import platform; platform.platform()", ""),
+        ("import pandas, tokenizers", ""),
     ],
 )
 def test_a_process_that_never_saw_the_notebook_names_what_it_lacks(
     line: str, says: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCALE_OF_MINE", "2")
+    monkeypatch.setenv("HOME", str(desk.folder))
     monkeypatch.syspath_prepend(desk.folder)
     Path("scale.txt").write_text("2")
     Path("loose_beside.py").write_text("")
+    Path(".hidden").mkdir()
+    Path(".hidden/scale.txt").write_text("2")
     folder = desk.bundle_folder(desk.champion())
     bundle, _ = desk.workspace().bundles.faults(folder)
     assert bundle is not None
@@ -67,6 +85,17 @@ def test_a_process_that_never_saw_the_notebook_names_what_it_lacks(
     assert says in found
     assert "\n" not in found
     assert bool(found) is bool(says)
+
+
+def test_a_rebuild_holds_code_to_the_same_files(bare_desk: Desk, tmp_path: Path) -> None:
+    Path("prepare.py").write_text(written("Path('flag').exists() and Path('/etc/hostname').read_text()"))
+    _, folder = packaged(bare_desk)
+    command = [sys.executable, "-I", "-m", "jupyter_mlprod.fronts.replay", str(folder), str(tmp_path)]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    (tmp_path / "flag").touch()
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "prepare() raised FileNotFoundError in line 9" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["preprocess", "postprocess"])
@@ -137,7 +166,7 @@ def test_assets_that_collide_or_are_missing_are_refused_by_name(assets: tuple[st
     assert Path(assets[-1]).name.casefold() in refusal.message
 
 
-NOISE = "print('noise'); os.write(1, b'noise'); os.system('echo noise')"
+NOISE = "print('noise'); os.write(1, b'noise'); sys.__stdout__.write('noise')"
 
 
 def test_what_code_prints_is_not_on_standard_output(bare_desk: Desk) -> None:

@@ -50,6 +50,13 @@ def other():
     return made
 
 
+def named():
+    """Names its answer by what its source does not say."""
+    made = net()
+    Net.forward = lambda self, x: {"odd": scaled(self.layer(x))}
+    return made
+
+
 def held():
     made = net()
     made.rule = lambda: None
@@ -137,12 +144,31 @@ def test_a_module_that_cannot_be_written_down_is_packaged_all_the_same(nets: Des
     assert nets.refused(Load(subject="held")).code is Code.BAD_MODEL
 
 
-def test_a_module_that_answers_otherwise_than_the_bundle_is_not_given(nets: Desk) -> None:
-    packaged(nets, "nets:other", name="other")
-    refusal = nets.refused(Load(subject="other"))
+@pytest.mark.parametrize("model", ["other", "named"])
+def test_a_module_that_its_source_does_not_give_back_is_not_called_trainable(model: str, nets: Desk) -> None:
+    bundle = packaged(nets, f"nets:{model}", name="odd")
+    assert not any(entry.path.startswith("module/") for entry in bundle.files)
+    refusal = nets.refused(Load(subject="odd"))
+    assert refusal.code is Code.BAD_MODEL
+    assert "holds no trainable module: made again from its source it answers differently" in refusal.message
+
+
+def test_a_file_that_was_edited_after_its_import_is_not_brought_back(nets: Desk) -> None:
+    importlib.import_module("nets")
+    Path("nets.py").write_text(NETS.replace("3 * x", "5 * x"))
+    assert not packaged(nets, "nets:net", name="edited").holds(STRUCTURE)
+    message = nets.refused(Load(subject="edited")).message
+    assert "parity_max_abs_diff is" in message
+    assert "was its source edited after the import" in message
+
+
+def test_a_module_that_answers_otherwise_than_the_bundle_is_not_given(nets: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: x @ self.weight.T)  # another version of a package, without the bias
+    refusal = nets.refused(Load(subject="tiny"))
     assert refusal.code is Code.PARITY
-    assert "the module of other@" in refusal.message
+    assert "the module of tiny@" in refusal.message
     assert "answers differently from the bundle: parity_max_abs_diff is" in refusal.message
+    assert "edited after the import" in refusal.hint
 
 
 def planted(desk: Desk, old: str, new: str) -> str:
