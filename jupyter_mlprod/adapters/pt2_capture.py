@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import packed
 from jupyter_mlprod.core.pt2 import Program, read_program
@@ -61,7 +62,7 @@ class Pt2Capture:
             cases = trials(example, shapes)
             for number, trial in enumerate(cases):
                 prepared = graph_inputs(ends, taken(trial, example, shapes), list(program.shapes), tell=True)
-                np.savez(work / f"case_{number:03}.npz", allow_pickle=False, **_numbers(prepared))
+                np.savez(work / f"case_{number:03}.npz", allow_pickle=False, **_numbers(prepared, program))
             outcome = _run(work, Path(source).name)
             return self._written(work, program, outcome, ends, [trial.key for trial in cases])
         except OSError as error:
@@ -90,11 +91,9 @@ class Pt2Capture:
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)
 
 
-def _numbers(prepared: Mapping[str, Array]) -> dict[str, Array]:
-    odd = next((array.dtype for array in prepared.values() if array.dtype.kind not in "fiub"), None)
-    if odd is not None:
-        raise MlprodError(Code.BAD_MODEL, f"the program would get an array of {odd}", hint="let --preprocess turn it into numbers")
-    return dict(prepared)
+def _numbers(prepared: Mapping[str, Array], program: Program) -> dict[str, Array]:
+    """What is prepared, in the program's own types: the child casts nothing that could change."""
+    return {name: cast(name, array, program.types[name], tell=True) for name, array in prepared.items()}
 
 
 def _run(work: Path, name: str) -> Outcome:

@@ -18,6 +18,7 @@ import numpy as np
 from jupyter_mlprod.core.bundle import GRAPH_DATA, Ensemble, Training
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array
+from jupyter_mlprod.core.trial import Trial
 
 GRAPH_FILE = "graph.onnx"
 REFERENCE_FILE = "reference.npz"
@@ -30,6 +31,8 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     shapes : input of the graph → its shape, with a name for each dimension that may vary
+    further : trials beyond the example at which the original answered
+    refused : those, and sizes that it was traced to end at, where it did not
     """
 
     original: str
@@ -37,6 +40,8 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     shapes: dict[str, tuple[int | str, ...]] = {}
+    further: tuple[Trial, ...] = ()
+    refused: tuple[Trial, ...] = ()
     ensemble: Ensemble | None = None
     training: Training = Training()
 

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Training
-from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, read_capture
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle
+from jupyter_mlprod.core.capture import CAPTURE_FILE, GRAPH_FILE, REFERENCE_FILE, Capture, read_capture
 from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.conformance import demand
+from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
@@ -33,6 +35,7 @@ from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
 from jupyter_mlprod.core.snapshot import redacted
 from jupyter_mlprod.core.subject import check_name, names_file
+from jupyter_mlprod.core.trial import are_numbers, shapes_of, taken
 from jupyter_mlprod.core.verdict import judge
 
 PARITY = Policy(
@@ -91,7 +94,7 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         if snapshot:
             _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
             ports.records.put(snapshot)
-        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference, training=capture.training)
+        kept = _prove_and_keep(request, ports, bundle, staging=staging, example=example, reference=reference, capture=capture)
         name = digest(kept)
         attach_lock(ports.bundles.path(name), ports)
         attach(Found(bundle=kept, digest=name, folder=ports.bundles.path(name)), ports, words=parts.words)
@@ -124,10 +127,10 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
 
 
 def _prove_and_keep(
-    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array], training: Training
+    request: Package, ports: Ports, bundle: Bundle, *, staging: Path, example: Raw, reference: Mapping[str, Array], capture: Capture
 ) -> Bundle:
-    runtime = ports.runtimes.open(staging, bundle, threads=1)
-    measures = parity_measures(bundle, runtime, example, reference, per_batch=True)
+    runtime = _opened(bundle, ports, staging=staging)
+    measures = parity_measures(bundle, runtime, example, reference, per_batch=True, more=capture.further)
     golden, answers = _golden(bundle, runtime, example)
     ports.data.write(golden if isinstance(golden, Mapping) else {bundle.contract.inputs[0].name: golden}, staging / layout.GOLDEN_INPUTS)
     ports.data.write(answers, staging / layout.GOLDEN_ANSWERS)
@@ -135,11 +138,15 @@ def _prove_and_keep(
         kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
         context={**ports.runtimes.context(), **ports.machine.context()},
     )  # fmt: skip
-    _demand_parity(parity, ports, what="the bundle answers differently from the model")
+    _demand_parity(parity, ports, what="the bundle answers differently from the model", reference=reference)
+    for line in _refused_sizes(runtime, example, capture, contract=bundle.contract):
+        ports.tell(line)
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False))
-    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
+    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it", reference=answers)
     _demand_replay(bundle, ports, staging=staging)
-    origin = msgspec.structs.replace(ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=training)
+    origin = msgspec.structs.replace(
+        ports.machine.origin(notebook=request.notebook, run=Path(ports.run_folder).name), training=capture.training
+    )
     kept = ports.bundles.add(staging, bundle, origin)
     name = digest(kept)
     ports.records.put(kept)
@@ -162,14 +169,53 @@ def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[s
         raise MlprodError(error.code, what, hint="declare low and high, or categories, so that what is made up makes sense") from None
 
 
-def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
+def _opened(bundle: Bundle, ports: Ports, *, staging: Path) -> Runtime:
+    """The staged bundle's runtime. Its refusal names an operator alone, where the operator's type is what it lacks."""
+    try:
+        return ports.runtimes.open(staging, bundle, threads=1)
+    except MlprodError as error:
+        if error.code is not Code.BAD_MODEL or not ports.graphs.computes_in_bfloat16(staging / GRAPH):
+            raise
+        what = f"the model computes in bfloat16, which ONNX Runtime does not on a CPU: {error.message}"
+        raise MlprodError(Code.BAD_MODEL, what, hint="package it in float32: module.float()") from None
+
+
+def _refused_sizes(runtime: Runtime, example: Raw, capture: Capture, *, contract: Contract) -> list[str]:
+    """What is to be told of sizes beyond the example at which the model does not answer, and whether its bundle does."""
+    lines = []
+    for trial in capture.refused:
+        place = f"{trial.dimension} {trial.size}" if trial.dimension else f"batch {trial.batch}"
+        try:
+            answers = are_numbers(runtime.outputs(taken(trial, example, shapes_of(contract))))
+        except MlprodError:
+            answers = False
+        alone = "the bundle answers and the model does not: let --preprocess refuse what the model does not take"
+        lines.append(f"at {place} {alone if answers else 'neither the model nor the bundle answers'}")
+    return lines
+
+
+def _demand_parity(parity: Evidence, ports: Ports, *, what: str, reference: Mapping[str, Array]) -> None:
     verdict = judge(PARITY, [parity], subject="", now=ports.now())
     if verdict.outcome == "pass":
         return
     worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
     found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
+    if worst.measured is None and (odd := _not_finite(reference)):
+        hint = "answer a large number in place of infinity, such as -1e9 for a class that is masked out"
+        raise MlprodError(Code.PARITY, f"the model's own answers are not finite, so they agree with nothing: {odd}", hint=hint)
     hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
     raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
+
+
+def _not_finite(reference: Mapping[str, Array]) -> str:
+    """The first answer that is no number, and where it stands; empty when all are."""
+    for key, array in reversed(list(reference.items())):
+        broken = ~np.isfinite(array)
+        if broken.any():
+            place = tuple(int(axis) for axis in np.argwhere(broken)[0])
+            hit = int(broken.reshape(len(broken), -1).any(axis=1).sum())
+            return f"{key.rpartition('/')[2]!r} is {array[place]} at {place}, and not finite in {hit} of {len(array)} rows"
+    return ""
 
 
 def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
