@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from jupyter_mlprod.core.answer import Ends
@@ -103,6 +104,18 @@ def test_parity_is_taken_beyond_the_example_where_tracing_sees_no_branch(bare_de
     found = refusal(bare_desk, module, IDS, CONTRACT)
     assert found.code is Code.PARITY
     assert place in found.message
+
+
+def test_a_program_ends_where_its_ranges_do(bare_desk: Desk) -> None:
+    free = torch.export.Dim.AUTO
+    rows = (torch.from_numpy(IDS),)
+    torch.export.save(torch.export.export(sized.Truncates(), rows, dynamic_shapes=({0: free, 1: free},)), "net.pt2")
+    np.save("example.npy", IDS)
+    lines: list[str] = []
+    request = Package(model="net.pt2", name="made", example="example.npy", contract=CONTRACT)
+    open_workspace(bare_desk.folder, tell=lines.append).run(request)
+    (line,) = (line for line in lines if line.startswith("at "))
+    assert line.startswith("at sequence 17 the bundle answers and the model does not")
 
 
 def test_a_class_that_is_masked_out_is_told_as_infinity_and_where(bare_desk: Desk) -> None:
