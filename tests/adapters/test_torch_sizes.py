@@ -118,6 +118,15 @@ def test_a_program_ends_where_its_ranges_do(bare_desk: Desk) -> None:
     assert line.startswith("at sequence 17 the bundle answers and the model does not")
 
 
+def test_numpy_of_which_torch_has_the_same_function_is_exported(bare_desk: Desk) -> None:
+    assert told(bare_desk, sized.Sine(), ROWS) == []
+    workspace = bare_desk.workspace()
+    ((name, bundle, _),) = workspace.bundles.all()
+    rows = np.linspace(-9, 9, 60, dtype=np.float32).reshape(20, 3)
+    found = workspace.runtimes.open(bare_desk.bundle_folder(name), bundle, threads=1).outputs(rows)
+    np.testing.assert_allclose(found["output"].astype(np.float64), np.sin(rows) * 2, atol=1e-5)
+
+
 def test_a_class_that_is_masked_out_is_told_as_infinity_and_where(bare_desk: Desk) -> None:
     found = refusal(bare_desk, sized.Masked(), ROWS, labels="a,b,c")
     assert found.code is Code.PARITY
