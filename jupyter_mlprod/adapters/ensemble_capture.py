@@ -82,7 +82,7 @@ class EnsembleCapture:
             raise MlprodError(Code.BAD_REQUEST, "values cannot be voted on", hint="--labels, or --combine mean")
         names = first.capture.outputs if values else (PROBABILITIES,)
         for member in members[1:]:
-            _demand_alike(member, first, tried=tried, outputs=len(names) if values else 0)
+            _demand_alike(member, first, tried=(*tried[len(further) :], *tried[: len(further)]), outputs=len(names) if values else 0)
         answers = {trial: _answers(members, trial, kinds, weights, how=combine.how, names=names) for trial in tried}
         final = {trial: final_outputs(ends, named, tell=True) for trial, named in answers.items()}
         reference = {f"{trial}/{name}": array for trial, named in final.items() for name, array in named.items()}
