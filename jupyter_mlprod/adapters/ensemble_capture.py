@@ -42,6 +42,11 @@ class Member:
         weights = {tensor.name for tensor in self.model.graph.initializer}
         return [entry for entry in self.model.graph.input if entry.name not in weights]
 
+    @property
+    def tried(self) -> list[str]:
+        """The keys of its answers, the whole example's last."""
+        return list(dict.fromkeys(key.partition("/")[0] for key in self.reference))
+
     def answer(self, trial: str, place: int) -> Array:
         """Its output at a place, at a trial."""
         return self.reference[f"{trial}/{self.capture.outputs[place]}"]
@@ -69,14 +74,15 @@ class EnsembleCapture:
         members = [Member(name, folder) for name, folder in captures]
         weights = shares(combine, len(members))
         first = members[0]
-        tried = list(dict.fromkeys(key.partition("/")[0] for key in first.reference))
+        further = [trial for trial in first.capture.further if all(trial in member.capture.further for member in members)]
+        tried = [key for key in first.tried if key not in {trial.key for trial in first.capture.further if trial not in further}]
         kinds = [kind_of_scores(combine.scores, member.answer(tried[-1], 0), labelled=combine.labelled) for member in members]
         values = kinds[0] == "values"
         if values and combine.how == "vote":
             raise MlprodError(Code.BAD_REQUEST, "values cannot be voted on", hint="--labels, or --combine mean")
         names = first.capture.outputs if values else (PROBABILITIES,)
         for member in members[1:]:
-            _demand_alike(member, first, tried=tried, outputs=len(names) if values else 0)
+            _demand_alike(member, first, tried=(*tried[len(further) :], *tried[: len(further)]), outputs=len(names) if values else 0)
         answers = {trial: _answers(members, trial, kinds, weights, how=combine.how, names=names) for trial in tried}
         final = {trial: final_outputs(ends, named, tell=True) for trial, named in answers.items()}
         reference = {f"{trial}/{name}": array for trial, named in final.items() for name, array in named.items()}
@@ -87,6 +93,8 @@ class EnsembleCapture:
             inputs=first.capture.inputs,
             outputs=tuple(final[tried[-1]]),
             shapes=first.capture.shapes,
+            further=tuple(further),
+            refused=tuple(dict.fromkeys(trial for member in members for trial in member.capture.refused)),
             ensemble=Ensemble(combine=combine.how, weights=weights),
         )
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)

@@ -19,11 +19,12 @@ from google.protobuf.message import DecodeError
 
 from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.graph import GRAPH_TYPES, MESSAGE_LIMIT, messages, packed
+from jupyter_mlprod.core.graph import MESSAGE_LIMIT, computes_in_bfloat16, input_types, messages, packed
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.trial import Shapes, Trial, taken, trials
+from jupyter_mlprod.core.trial import Answers, Shapes, Trial, ask_further, taken, trials
 
 OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"}
 LATER = "ONNX Runtime only *guarantees* support"
@@ -43,19 +44,25 @@ class OnnxCapture:
         if not names_file(str(source)):
             raise MlprodError(Code.BAD_MODEL, f"no model file {str(source)!r}")
         model = read_onnx(file)
-        session = _session(file)
-        kinds = {entry.name: GRAPH_TYPES.get(entry.type, np.float32) for entry in session.get_inputs()}
-        answers = {}
-        for trial in trials(example, shapes):
+        session = _session(file, model)
+        kinds = input_types(session.get_inputs(), what=file.name)
+
+        def answer(trial: Trial) -> Answers:
             prepared = graph_inputs(ends, taken(trial, example, shapes), list(kinds), tell=True)
-            feed: dict[str, Array] = {name: np.asarray(prepared[name], dtype=kind) for name, kind in kinds.items()}
-            answers[trial] = final_outputs(ends, _answers(session, feed, trial, file), tell=True)
+            feed = {name: cast(name, np.asarray(prepared[name]), kind, tell=True) for name, kind in kinds.items()}
+            return final_outputs(ends, _answers(session, feed, trial, file), tell=True)
+
+        whole = {trial: answer(trial) for trial in trials(example, shapes)}
+        further, refused = ask_further(example, shapes, answer)
+        answers = {**further, **whole}
         capture = Capture(
             original="onnx",
             versions={"onnx": onnx.__version__},
             inputs=tuple(kinds),
-            outputs=tuple(answers[trial]),
+            outputs=tuple(list(whole.values())[-1]),
             shapes={entry.name: _shape(entry.name, entry.shape) for entry in session.get_inputs()},
+            further=tuple(further),
+            refused=refused,
         )
         graph, data = packed(model, limit=self.limit)
         reference = {f"{trial.key}/{name}": array for trial, named in answers.items() for name, array in named.items()}
@@ -153,13 +160,16 @@ def _check_names(model: Any, file: Path) -> None:
                     raise MlprodError(Code.BAD_MODEL, what, hint="export it with standard operators")
 
 
-def _session(file: Path) -> Any:
+def _session(file: Path, model: Any) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime raises C++ classes without a public common base
         reason = str(error).rpartition("failed:")[2]
+        if computes_in_bfloat16(model):
+            what = f"{file.name} computes in bfloat16, which ONNX Runtime does not on a CPU: {' '.join(reason.split())[:200]}"
+            raise MlprodError(Code.BAD_MODEL, what, hint="export it in float32") from None
         raise _invalid(file, reason[max(0, reason.find(LATER)) :]) from None
 
 

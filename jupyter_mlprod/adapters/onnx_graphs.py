@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.graph import computes_in_bfloat16
 from jupyter_mlprod.core.ports import GraphEnd
 
 LOCATION = "location"
@@ -43,6 +44,9 @@ class OnnxGraphs:
         except (onnx.checker.ValidationError, ValueError, OSError) as error:
             return " ".join(str(error).split())[:300]
         return ""
+
+    def computes_in_bfloat16(self, file: Path) -> bool:
+        return computes_in_bfloat16(_loaded(file))
 
 
 def _loaded(file: Path) -> onnx.ModelProto:

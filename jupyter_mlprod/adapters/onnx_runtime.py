@@ -21,12 +21,13 @@ import onnxruntime as ort
 
 from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final_outputs, graph_inputs, serving_view
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.difference import row_gaps, units_of
 from jupyter_mlprod.core.enclosure import enclose
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.execute import load_function
-from jupyter_mlprod.core.graph import GRAPH_TYPES
+from jupyter_mlprod.core.graph import input_types
 from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
 
 COLD_START_LIMIT_S = 120
@@ -106,7 +107,7 @@ class OnnxRuntime:
             raise MlprodError(Code.BAD_MODEL, f"ONNX Runtime cannot load {GRAPH}: {' '.join(str(error).split())[:300]}") from None
         self.bundle = bundle
         self.tell = tell
-        self.inputs = {entry.name: GRAPH_TYPES.get(entry.type, np.float32) for entry in self.session.get_inputs()}
+        self.inputs = input_types(self.session.get_inputs(), what=GRAPH)
         self.given = [entry.name for entry in self.session.get_outputs()]
         self.ends = Ends(
             preprocess=load_function(folder / PREPROCESS, bundle.preprocess) if bundle.preprocess else None,
@@ -140,8 +141,8 @@ class OnnxRuntime:
         return graph_inputs(self.ends, serving_view(self.bundle.contract, raw), list(self.inputs), tell=self.tell)
 
     def graph(self, prepared: Mapping[str, Array]) -> dict[str, Array]:
+        feed = {name: cast(name, np.asarray(prepared[name]), kind, tell=self.tell) for name, kind in self.inputs.items()}
         try:
-            feed: dict[str, Array] = {name: np.ascontiguousarray(prepared[name], dtype=kind) for name, kind in self.inputs.items()}
             answers = self.session.run(None, feed)
         except Exception as error:
             shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in prepared.items())

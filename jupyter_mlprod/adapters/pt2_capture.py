@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,14 @@ from google.protobuf.message import DecodeError
 
 from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs
 from jupyter_mlprod.core.capture import Capture, write_capture
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import packed
 from jupyter_mlprod.core.pt2 import Program, read_program
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.trial import Shapes, taken, trials
+from jupyter_mlprod.core.tracing import SPECIAL
+from jupyter_mlprod.core.trial import BATCH, Shapes, Trial, ask_further, beyond, taken, trials
 
 CHILD = Path(__file__).with_name("pt2_child.py")
 PATIENCE_S = 1200
@@ -58,43 +59,77 @@ class Pt2Capture:
         try:
             work.mkdir(parents=True)
             program = read_program(Path(source), work / "program.pt2")
-            cases = trials(example, shapes)
-            for number, trial in enumerate(cases):
-                prepared = graph_inputs(ends, taken(trial, example, shapes), list(program.shapes), tell=True)
-                np.savez(work / f"case_{number:03}.npz", allow_pickle=False, **_numbers(prepared))
+
+            def prepared(trial: Trial) -> dict[str, Array]:
+                given = graph_inputs(ends, taken(trial, example, shapes), list(program.shapes), tell=True)
+                return {name: cast(name, array, program.types[name], tell=True) for name, array in given.items()}
+
+            cases = {trial: prepared(trial) for trial in trials(example, shapes)}
+            more, refused = ask_further(example, shapes, lambda trial: _within(program, prepared(trial)))
+            for number, (trial, given) in enumerate({**more, **cases}.items()):
+                np.savez(work / f"{'more' if trial in more else 'case'}_{number:03}.npz", allow_pickle=False, **given)
             outcome = _run(work, Path(source).name)
-            return self._written(work, program, outcome, ends, [trial.key for trial in cases])
+            refused += _ends(program, example, shapes)
+            return self._written(work, program, outcome, ends, (list(more), list(cases)), refused)
         except OSError as error:
             raise MlprodError(Code.DISK, f"{work} could not be written: {error.strerror or error}", hint="free space or rights") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _written(self, work: Path, program: Program, outcome: Outcome, ends: Ends, cases: list[str]) -> Path:
+    def _written(
+        self, work: Path, program: Program, outcome: Outcome, ends: Ends, asked: tuple[list[Trial], list[Trial]], refused: tuple[Trial, ...]
+    ) -> Path:
+        more, cases = asked
         try:
             with np.load(work / "answers.npz", allow_pickle=False) as answers:
-                given = [{name: answers[f"{number:03}/{name}"] for name in outcome.outputs} for number in range(len(cases))]
+                numbers = {trial: number for number, trial in enumerate((*more, *cases))}
+                silent = [trial for trial in more if f"{numbers[trial]:03}/{outcome.outputs[0]}" not in answers.files]
+                given = {
+                    trial: {name: answers[f"{number:03}/{name}"] for name in outcome.outputs}
+                    for trial, number in numbers.items()
+                    if trial not in silent
+                }
             model = onnx.load(str(work / "graph.onnx"))
-        except (OSError, ValueError, KeyError, DecodeError, onnx.checker.ValidationError) as error:
+        except (OSError, ValueError, KeyError, IndexError, DecodeError, onnx.checker.ValidationError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MlprodError(Code.BAD_MODEL, f"the process that loaded the file left something unreadable behind: {reason}") from error
-        final = [final_outputs(ends, named, tell=True) for named in given]
-        reference = {f"{case}/{name}": array for case, named in zip(cases, final, strict=True) for name, array in named.items()}
+        final = {trial: final_outputs(ends, named, tell=True) for trial, named in given.items()}
+        reference = {f"{trial.key}/{name}": array for trial, named in final.items() for name, array in named.items()}
         capture = Capture(
             original="pt2",
             versions={"torch": outcome.torch},
             inputs=tuple(program.shapes),
-            outputs=tuple(final[-1]),
+            outputs=tuple(final[cases[-1]]),
             shapes=program.shapes,
+            further=tuple(trial for trial in more if trial in final),
+            refused=(*refused, *silent),
         )
         graph, data = packed(model)
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)
 
 
-def _numbers(prepared: Mapping[str, Array]) -> dict[str, Array]:
-    odd = next((array.dtype for array in prepared.values() if array.dtype.kind not in "fiub"), None)
-    if odd is not None:
-        raise MlprodError(Code.BAD_MODEL, f"the program would get an array of {odd}", hint="let --preprocess turn it into numbers")
-    return dict(prepared)
+def _within(program: Program, prepared: dict[str, Array]) -> dict[str, Array]:
+    """What is prepared, if its sizes are in the program's ranges: the child does not ask, since guards are code and left out."""
+    for name, array in prepared.items():
+        for dimension, size in zip(program.shapes[name], array.shape, strict=False):
+            least, most = program.ranges.get(str(dimension), (0, None))
+            if not (least <= SPECIAL or least <= size) or (most is not None and size > most):
+                raise MlprodError(Code.BAD_MODEL, f"the program takes no {dimension} of {size}")
+    return prepared
+
+
+def _ends(program: Program, example: Raw, shapes: Shapes) -> tuple[Trial, ...]:
+    """The first trials at which the program, by the ranges in it, does not answer, for dimensions that the contract lets vary."""
+    found: dict[Trial, None] = {}
+    for name, shape in program.shapes.items():
+        for axis, dimension in enumerate(shape):
+            declared = BATCH if axis == 0 else shapes.get(name, ())[axis : axis + 1] or ("",)
+            wanted = declared if isinstance(declared, str) else str(declared[0])
+            most = program.ranges.get(str(dimension), (0, None))[1]
+            trial = beyond(wanted, most + 1, example, shapes, seen=most) if most is not None else None
+            if trial is not None:
+                found[trial] = None
+    return tuple(found)
 
 
 def _run(work: Path, name: str) -> Outcome:

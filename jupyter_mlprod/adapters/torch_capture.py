@@ -12,9 +12,7 @@ import importlib
 import inspect
 import io
 import logging
-import re
 import sys
-import traceback
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,21 +22,21 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnx_ir
+import onnxscript
 import torch
 
 from jupyter_mlprod.core.answer import Ends, final_outputs, graph_inputs, preprocessed
 from jupyter_mlprod.core.bundle import GRAPH_DATA
 from jupyter_mlprod.core.capture import Capture, write_capture
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.graph import MESSAGE_LIMIT, SMALLEST_MOVED, Packed, bare_bytes, laid_out, offsets, packed
 from jupyter_mlprod.core.raw import Array, Raw, part
-from jupyter_mlprod.core.trial import Shapes, Trial, size_or_name, taken, trials, varying_sizes
+from jupyter_mlprod.core.tracing import Bound, bounds_of, one_line, refusal
+from jupyter_mlprod.core.trial import Shapes, Trial, ask_further, beyond, size_or_name, taken, trials, varying_sizes
 
 Tensors = dict[str, "torch.Tensor"]
-OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)', overload='(\w+)'\)")
-FIXED = re.compile(r"inferred a static shape of (\d+) for dimension inputs\['tensors'\]\[(\d+)\]\.shape\[(\d+)\]")
-RAISED_AT = re.compile(r'File "([^"]+)", line (\d+), in \w+\n\s*([^\n]+)')
-LIBRARIES = (str(Path(torch.__file__).parent), str(Path(contextlib.__file__).parent), str(Path(onnx_ir.__file__).parent), __file__)
+LIBRARIES = (*(str(Path(str(module.__file__)).parent) for module in (torch, contextlib, onnx_ir, onnxscript)), __file__)
 """Frames from here are never the line that a user would change; what is installed beside torch may be."""
 
 
@@ -66,21 +64,26 @@ class TorchCapture:
         module = _copied(imported(source) if isinstance(source, str) else source)
         calling = calling_of(module, preprocessed(ends, part(example, 0, 1), tell=True))
         plain = Plain(module, calling)
-        inputs = {trial: _prepared(trial, example, ends, shapes, calling) for trial in trials(example, shapes)}
-        with torch.inference_mode():
-            answers = {trial: {name: _numpy(tensor) for name, tensor in plain.answer(given).items()} for trial, given in inputs.items()}
+        asked = Asked(plain, example, ends, shapes)
+        inputs = {trial: asked.prepared(trial) for trial in trials(example, shapes)}
+        answers = {trial: plain.arrays(given) for trial, given in inputs.items()}
         whole = list(inputs)[-1]
         dynamic = _dynamic_shapes(inputs, varying_sizes(example, shapes))
-        graph, data = _export(plain, inputs[whole], tuple(answers[whole]), dynamic, limit=self.limit)
-        final = {trial: final_outputs(ends, named, tell=True) for trial, named in answers.items()}
+        program = _exported(plain, inputs[whole], tuple(answers[whole]), dynamic)
+        ended = [asked.demand_end(bound, inputs) for bound in bounds_of(program.exported_program, dynamic, libraries=LIBRARIES)]
+        further, refused = ask_further(example, shapes, lambda trial: asked.final(plain.arrays(asked.prepared(trial))))
+        final = {**further, **{trial: asked.final(named) for trial, named in answers.items()}}
         capture = Capture(
             original="torch",
             versions={"torch": str(torch.__version__)},
             inputs=calling.names,
             outputs=tuple(final[whole]),
             shapes=dynamic,
+            further=tuple(further),
+            refused=(*refused, *(trial for trial in ended if trial is not None)),
         )
         reference = {f"{trial.key}/{name}": array for trial, named in final.items() for name, array in named.items()}
+        graph, data = _packed(program, limit=self.limit)
         return write_capture(self.folder / uuid.uuid4().hex[:12], capture, graph=graph, reference=reference, data=data)
 
 
@@ -96,7 +99,7 @@ def imported(spec: str) -> Any:
         value = getattr(importlib.import_module(module_name), attribute)
         return value() if inspect.isfunction(value) else value
     except (Exception, SystemExit) as error:
-        raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
+        raise MlprodError(Code.BAD_MODEL, f"{spec!r} cannot be imported: {type(error).__name__}: {one_line(error)}") from error
 
 
 def inner_of(live: Any) -> "torch.nn.Module":
@@ -118,7 +121,7 @@ def _copied(live: Any) -> "torch.nn.Module":
     try:
         return copy.deepcopy(inner).cpu().eval()
     except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
-        what = f"{type(inner).__name__} cannot be copied: {_one_line(error)}"
+        what = f"{type(inner).__name__} cannot be copied: {one_line(error)}"
         raise MlprodError(Code.BAD_MODEL, what, hint="keep what is no parameter, buffer or plain value out of the module") from error
 
 
@@ -162,9 +165,7 @@ def calling_of(module: "torch.nn.Module", prepared: Any) -> Calling:
 def answered(module: "torch.nn.Module", prepared: Mapping[str, Array]) -> dict[str, Array]:
     """What a module answers to arrays by name, named as in its capture."""
     plain = Plain(module, calling_of(module, prepared))
-    with torch.inference_mode():
-        answers = plain.answer({name: _tensor(array) for name, array in prepared.items()})
-    return {name: _numpy(tensor) for name, tensor in answers.items()}
+    return plain.arrays({name: _tensor(name, array) for name, array in prepared.items()})
 
 
 def _wants_dict(parameter: inspect.Parameter, prepared: Mapping[str, Any]) -> bool:
@@ -199,7 +200,73 @@ class Plain(torch.nn.Module):
             raise
         except Exception as error:
             shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
-            raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {_one_line(error)}") from error
+            raise MlprodError(Code.BAD_MODEL, f"the module does not take the prepared example ({shapes}): {one_line(error)}") from error
+
+    def arrays(self, inputs: Tensors) -> dict[str, Array]:
+        """The outputs' values."""
+        with torch.inference_mode():
+            return {name: _numpy(tensor) for name, tensor in self.answer(inputs).items()}
+
+
+class Asked:
+    """The original, asked at trials of an example, between its preprocessing and its postprocessing."""
+
+    def __init__(self, plain: Plain, example: Raw, ends: Ends, shapes: Shapes) -> None:
+        self.plain = plain
+        self.example = example
+        self.ends = ends
+        self.shapes = shapes
+
+    def prepared(self, trial: Trial) -> Tensors:
+        """What the module gets, in memory of its own: a forward that works in place must not reach the user's rows."""
+        try:
+            raw = taken(trial, self.example, self.shapes)
+            arrays = graph_inputs(self.ends, raw, list(self.plain.calling.names), tell=True)
+        except MlprodError as error:
+            if not trial.dimension:
+                raise
+            what = f"{error.message} (with the example cut to {trial.dimension} {trial.size})"
+            raise MlprodError(error.code, what, hint="what varies by contract may have any size") from error
+        for name, array in arrays.items():
+            if not array.ndim or len(array) != trial.batch:
+                raise MlprodError(
+                    Code.PREPROCESS, f"{name!r} is prepared with shape {array.shape} for {trial.batch} rows; the first axis is the batch"
+                )
+        return {name: _tensor(name, array) for name, array in arrays.items()}
+
+    def final(self, named: dict[str, Array]) -> dict[str, Array]:
+        return final_outputs(self.ends, named, tell=True)
+
+    def demand_end(self, bound: Bound, inputs: Mapping[Trial, Tensors]) -> Trial | None:
+        """Refuse a bound behind which the original goes on answering, by another path than the one that was traced.
+
+        Returns
+        -------
+        The trial behind the bound, at which it does not answer. None where that cannot be tried, or no batch is prepared so; then a bound
+        of an operator is one that both keep.
+        """
+        trial = beyond(bound.dimension, bound.beyond, self.example, self.shapes, seen=_smallest(inputs, bound))
+        answers = bool(bound.place)
+        if trial is not None:
+            try:
+                given = self.prepared(trial)
+                size = given[bound.input].shape[bound.axis]
+                if size < bound.beyond if bound.beyond > bound.limit else size > bound.beyond:
+                    return None
+                self.final(self.plain.arrays(given))
+                answers = True
+            except MlprodError:
+                return trial
+        if answers:
+            place = f", at {bound.place}" if bound.place else ""
+            what = f"forward takes another path for {bound.words}{place}; a graph has the path of the example alone"
+            raise MlprodError(Code.BAD_MODEL, what, hint="remove the branch, or let --preprocess refuse what lies behind that size")
+        return None
+
+
+def _smallest(inputs: Mapping[Trial, Tensors], bound: Bound) -> int:
+    """The least size that was prepared along a bound's axis."""
+    return min(given[bound.input].shape[bound.axis] for given in inputs.values())
 
 
 def outputs_of(result: Any, name: str = "") -> Tensors:
@@ -237,31 +304,12 @@ def _items(result: Any, name: str) -> list[tuple[str, Any]]:
     raise MlprodError(Code.BAD_MODEL, what, hint="return what is answered, in eval mode")
 
 
-def _prepared(trial: Trial, example: Raw, ends: Ends, shapes: Shapes, calling: Calling) -> Tensors:
-    """What the module gets at a trial, in memory of its own: a forward that works in place must not reach the user's rows."""
-    try:
-        arrays = graph_inputs(ends, taken(trial, example, shapes), list(calling.names), tell=True)
-    except MlprodError as error:
-        if not trial.dimension:
-            raise
-        what = f"{error.message} (with the example cut to {trial.dimension} {trial.size})"
-        raise MlprodError(error.code, what, hint="what varies by contract may have any size") from error
-    for name, array in arrays.items():
-        if not array.ndim or len(array) != trial.batch:
-            raise MlprodError(
-                Code.PREPROCESS, f"{name!r} is prepared with shape {array.shape} for {trial.batch} rows; the first axis is the batch"
-            )
-    return {name: _tensor(array) for name, array in arrays.items()}
-
-
-def _tensor(array: Array) -> "torch.Tensor":
-    if array.dtype.kind == "f":
-        return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
-    if array.dtype.kind in "iu":
-        return torch.from_numpy(np.array(array, dtype=np.int64, order="C"))
-    if array.dtype.kind == "b":
-        return torch.from_numpy(np.array(array, order="C"))
-    raise MlprodError(Code.BAD_MODEL, f"the module would get an array of {array.dtype}", hint="let --preprocess turn it into numbers")
+def _tensor(name: str, array: Array) -> "torch.Tensor":
+    """A tensor of float32, int64 or bool, in memory of its own."""
+    kinds = {"f": np.float32, "i": np.int64, "u": np.int64, "b": np.bool_}
+    if array.dtype.kind not in kinds:
+        raise MlprodError(Code.BAD_MODEL, f"the module would get an array of {array.dtype}", hint="let --preprocess turn it into numbers")
+    return torch.from_numpy(np.array(cast(name, array, kinds[array.dtype.kind], tell=True), order="C"))
 
 
 def _numpy(tensor: "torch.Tensor") -> Array:
@@ -290,7 +338,9 @@ def _dynamic_shapes(inputs: Mapping[Trial, Tensors], sizes: Mapping[str, int]) -
     return shapes
 
 
-def _export(plain: Plain, inputs: Tensors, outputs: tuple[str, ...], shapes: Mapping[str, tuple[int | str, ...]], *, limit: int) -> Packed:
+def _exported(
+    plain: Plain, inputs: Tensors, outputs: tuple[str, ...], shapes: Mapping[str, tuple[int | str, ...]]
+) -> "torch.onnx.ONNXProgram":
     dynamic = tuple({axis: size for axis, size in enumerate(shape) if isinstance(size, str)} for shape in shapes.values())
     try:
         with _quiet():
@@ -304,9 +354,9 @@ def _export(plain: Plain, inputs: Tensors, outputs: tuple[str, ...], shapes: Map
                 verbose=False,
             )
     except Exception as error:
-        raise _refusal(error, shapes) from error
+        raise refusal(error, shapes, libraries=LIBRARIES) from error
     assert program is not None
-    return _packed(program, limit=limit)
+    return program
 
 
 def _packed(program: "torch.onnx.ONNXProgram", *, limit: int) -> Packed:
@@ -320,38 +370,6 @@ def _packed(program: "torch.onnx.ONNXProgram", *, limit: int) -> Packed:
         shape = onnx_ir.Shape([int(size) for size in tensor.numpy().shape])
         value.const_value = onnx_ir.ExternalTensor(GRAPH_DATA, offset, tensor.nbytes, tensor.dtype, shape=shape, name=value.name or "")
     return bare_bytes(onnx_ir.to_proto(program.model)), laid_out(tensor.tobytes() for _, tensor in moved)
-
-
-def _refusal(error: Exception, shapes: Mapping[str, tuple[int | str, ...]]) -> MlprodError:
-    """Why a module cannot be exported: the operator that ONNX lacks, the size that it fixes, or the line at which tracing ended."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    text = str(cause)
-    if operator := OPERATOR.search(text):
-        name = ".".join(operator.groups()).removesuffix(".default")
-        return MlprodError(
-            Code.BAD_MODEL, f"the operator {name} has no form in ONNX", hint="compute it in another way, or in --postprocess"
-        )
-    if fixed := FIXED.search(text):
-        name, shape = list(shapes.items())[int(fixed[2])]
-        what = f"forward works at one size alone: {shape[int(fixed[3])]!r} of its input {name!r} may vary, and it asks for {fixed[1]}"
-        return MlprodError(Code.BAD_MODEL, what, hint="take sizes from the tensors' shape, and put no size of the example into forward")
-    place = _user_line(cause, text)
-    if "data-dependent" in text:
-        what = f"what forward does depends on values of its input, at {place}"
-        return MlprodError(Code.BAD_MODEL, what, hint="use torch.where or torch.cond, or move the branch into --preprocess")
-    return MlprodError(Code.BAD_MODEL, f"torch.onnx.export: {_one_line(cause)} (at {place})", hint="rewrite that line with torch operators")
-
-
-def _user_line(error: BaseException, text: str) -> str:
-    """``file:line: source`` of the last line that is not torch's own."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
-    if frames:
-        return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {(frames[-1].line or '').strip()[:120]}"
-    if raised := RAISED_AT.search(text):
-        return f"{Path(raised[1]).name}:{raised[2]}: {raised[3].strip()[:120]}"
-    return "a line that torch does not tell"
 
 
 @contextlib.contextmanager
@@ -368,8 +386,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from jupyter_mlprod.core.bundle import Bundle, Normalization
+from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
@@ -40,12 +41,13 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
 
     Raises
     ------
-    MlprodError : ``preprocess`` when the function fails or its result does not fit the graph.
+    MlprodError : ``preprocess`` when the function fails or its result does not fit the graph, ``bad-request`` when the normalization
+        does not.
     """
     inputs = prepared_inputs(preprocessed(ends, raw, tell=tell), names)
     for name, normalization in ends.normalization.items():
         if name in inputs:
-            inputs[name] = _normalized(inputs[name], normalization)
+            inputs[name] = _normalized(name, inputs[name], normalization)
     return inputs
 
 
@@ -61,11 +63,15 @@ def _own_copy(raw: Raw) -> Any:
     return [str(text) for text in raw] if raw.ndim == 1 and raw.dtype.kind in "UO" else raw.copy()
 
 
-def _normalized(array: Array, by: Normalization) -> Array:
+def _normalized(name: str, array: Array, by: Normalization) -> Array:
     """Computed in float32, as torch would; a statistic a channel applies to axis 1."""
+    channels = array.shape[1] if array.ndim > 1 else 1
+    if len(by.mean) not in (1, channels):
+        what = f"--normalize has {len(by.mean)} statistics for {name!r}, which is prepared with shape {array.shape}"
+        raise MlprodError(Code.BAD_REQUEST, what, hint=f"give one, or one for each index of axis 1, here {channels}")
     shape = (1, -1) + (1,) * (array.ndim - 2) if len(by.mean) > 1 else (1,)
     mean, std = np.asarray(by.mean, np.float32).reshape(shape), np.asarray(by.std, np.float32).reshape(shape)
-    normalized: Array = (array.astype(np.float32) - mean) / std
+    normalized: Array = (cast(name, array, np.float32, tell=False).astype(np.float32) - mean) / std
     return normalized
 
 
@@ -196,5 +202,6 @@ def prepared_inputs(prepared: Any, names: list[str]) -> dict[str, Array]:
     if set(names) <= set(prepared):
         return {name: np.asarray(prepared[name]) for name in names}
     if len(names) == 1:
-        return {names[0]: np.column_stack([np.asarray(column, dtype=np.float64) for column in prepared.values()])}
+        columns = [cast(str(name), np.asarray(column), np.float64, tell=False) for name, column in prepared.items()]
+        return {names[0]: np.column_stack(columns)}
     raise MlprodError(Code.PREPROCESS, f"the model takes {', '.join(names)}, the preprocessing gave {', '.join(map(str, prepared))[:200]}")

@@ -22,6 +22,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.mlmodel import MLMODEL
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.trial import Trial
 
 GRAPH_FILE = "graph.onnx"
 REFERENCE_FILE = "reference.npz"
@@ -36,6 +37,8 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     shapes : input of the graph → its shape, with a name for each dimension that may vary
+    further : trials beyond the example at which the original answered
+    refused : those, and sizes that it was traced to end at, where it did not
     """
 
     original: str
@@ -43,6 +46,8 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     shapes: dict[str, tuple[int | str, ...]] = {}
+    further: tuple[Trial, ...] = ()
+    refused: tuple[Trial, ...] = ()
     ensemble: Ensemble | None = None
     training: Training = Training()
 

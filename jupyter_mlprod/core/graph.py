@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jupyter_mlprod.core.bundle import GRAPH_DATA
+from jupyter_mlprod.core.errors import Code, MlprodError
 
 TRACES = ("metadata_props", "doc_string")
 MESSAGE_LIMIT = 1_500_000_000
@@ -20,12 +21,40 @@ SMALLEST_MOVED = 1024
 EXTERNAL = 1
 GRAPH_TYPES = {
     "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
+    "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint64)": np.uint64, "tensor(uint32)": np.uint32,
+    "tensor(uint16)": np.uint16, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
 }  # fmt: skip
 """What ONNX Runtime calls the types of a graph's inputs."""
 
+BFLOAT16 = 16
+"""ONNX's number for a type of which ONNX Runtime's CPU provider has few operators, and numpy has nothing at all."""
+
 Packed = tuple[bytes, Iterable[bytes]]
 """A graph, and piece by piece what the file of its weights holds; no piece when they are inside."""
+
+
+def input_types(entries: Iterable[Any], *, what: str) -> dict[str, type[np.generic]]:
+    """The inputs of a graph as numpy's types, from what ONNX Runtime says of them; ``what`` names the graph.
+
+    Raises
+    ------
+    MlprodError : ``bad-model`` when there is none, or one that is no tensor of numbers.
+    """
+    said = {str(entry.name): str(entry.type) for entry in entries}
+    if not said:
+        raise MlprodError(Code.BAD_MODEL, f"{what} takes no input, so it has nothing to answer to")
+    odd = next((name for name, kind in said.items() if kind not in GRAPH_TYPES), None)
+    if odd is not None:
+        known = ", ".join(dict.fromkeys(kind.__name__.rstrip("_") for kind in GRAPH_TYPES.values()))
+        raise MlprodError(Code.BAD_MODEL, f"{what} takes {odd[:80]!r} as {said[odd]}; its inputs may be tensors of {known}")
+    return {name: GRAPH_TYPES[kind] for name, kind in said.items()}
+
+
+def computes_in_bfloat16(model: Any) -> bool:
+    """Whether a value, a weight or the aim of a cast in a model is bfloat16."""
+    fields = {"TensorProto": "data_type", "Tensor": "elem_type", "AttributeProto": "i"}
+    found = (m for m in messages(model) if getattr(m, fields.get(m.DESCRIPTOR.name, ""), 0) == BFLOAT16)
+    return any(message.DESCRIPTOR.name != "AttributeProto" or message.name == "to" for message in found)
 
 
 def bare_bytes(model: Any) -> bytes:

@@ -10,12 +10,16 @@ from typing import Any
 
 MAX_ELEMENTS = 10_000
 """Of a container or an array; a larger one becomes a file beside the code."""
+DECIMAL_BITS, MAX_BITS = 10_000, 1_000_000
+"""Python writes and reads no more than 4300 decimal digits of an int; of hexadecimal ones, any number."""
 PLAIN = (bool, int, str, bytes, type(None))
 CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 def literal(value: Any, imports: set[str]) -> str | None:
     """A value that holds no other as an expression, or None; modules that the expression names are added to ``imports``."""
+    if type(value) is int and value.bit_length() > DECIMAL_BITS:
+        return hex(value) if value.bit_length() <= MAX_BITS else None
     if type(value) in PLAIN:
         return repr(value)
     if type(value) is float:

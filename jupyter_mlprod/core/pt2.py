@@ -55,6 +55,11 @@ ARITHMETIC = (
     ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod,
     ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
 )  # fmt: skip
+SYMBOL_NAME = re.compile(r"Symbol\('(\w+)'")
+INPUT_TYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64", 12: "bool", 13: "float32",
+}  # fmt: skip
+"""The schema's numbers of types; 13 is bfloat16, which numpy has not, so that torch rounds to it."""
 TREES = {"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"}
 
 REBUILDS = {"torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "collections OrderedDict"} | {
@@ -70,9 +75,18 @@ PICKLE_WORDS = {
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """What a program takes: input → its shape, with a name for each dimension that may vary."""
+    """What a program takes.
+
+    Attributes
+    ----------
+    shapes : input → its shape, with a name for each dimension that may vary
+    types : input → its type by numpy's name
+    ranges : dimension → its least and its greatest size, as far as the program has them
+    """
 
     shapes: dict[str, tuple[int | str, ...]]
+    types: dict[str, str]
+    ranges: dict[str, tuple[int, int | None]] = {}
 
 
 def read_program(file: Path, clean: Path) -> Program:
@@ -183,11 +197,28 @@ def _checked(model: dict[str, Any]) -> Program:
     if odd is not None:
         raise _RefusedError(f"an input is no tensor: {json.dumps(odd)[:100]}")
     names = [arg["as_tensor"]["name"] for arg in inputs]
-    return Program(shapes=_shapes({name: graph["tensor_values"][name]["sizes"] for name in names}))
+    tensors = {name: graph["tensor_values"][name] for name in names}
+    odd_type = next((name for name, tensor in tensors.items() if tensor["dtype"] not in INPUT_TYPES), None)
+    if odd_type is not None or not tensors:
+        what = f"its input {odd_type[:80]!r} is no tensor of real numbers" if odd_type is not None else "it takes no input"
+        raise MlprodError(Code.BAD_MODEL, f"the program cannot be asked: {what}", hint="package a program over real tensors")
+    shapes, known = _shapes({name: tensor["sizes"] for name, tensor in tensors.items()})
+    symbols = {found[1]: name for text, name in known.items() if (found := SYMBOL_NAME.match(text))}
+    spans = {symbols[symbol]: span for symbol, span in model["range_constraints"].items() if symbol in symbols}
+    return Program(
+        shapes=shapes,
+        types={name: INPUT_TYPES[tensor["dtype"]] for name, tensor in tensors.items()},
+        ranges={name: (int(span["min_val"] or 0), span["max_val"] and int(span["max_val"])) for name, span in spans.items()},
+    )
 
 
-def _shapes(sizes: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[int | str, ...]]:
-    """Varying dimensions by name: the first is the batch, the others are numbered in the order in which they appear."""
+def _shapes(sizes: dict[str, list[dict[str, Any]]]) -> tuple[dict[str, tuple[int | str, ...]], dict[str, str]]:
+    """Varying dimensions by name: the first is the batch, the others are numbered in the order in which they appear.
+
+    Returns
+    -------
+    The shapes, and the names by what the program calls them.
+    """
     known: dict[str, str] = {}
     shapes: dict[str, tuple[int | str, ...]] = {}
     for name, dimensions in sizes.items():
@@ -202,7 +233,7 @@ def _shapes(sizes: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[int | str
             what = f"the program's input {name!r} has the fixed shape {tuple(shape)}; its first dimension must be the batch, and vary"
             raise MlprodError(Code.BAD_MODEL, what, hint="export it with dynamic_shapes, on an example of two or more rows")
         shapes[name] = tuple(shape)
-    return shapes
+    return shapes, known
 
 
 def _check_strings(value: Any, key: str) -> None:

@@ -17,7 +17,7 @@ from jupyter_mlprod.core.difference import Answers, broken_rows, row_gaps, units
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.ports import Outputs
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
-from jupyter_mlprod.core.trial import batch_sizes, shapes_of, taken, trials
+from jupyter_mlprod.core.trial import Trial, batch_sizes, shapes_of, taken, trials
 
 MAX_NOTES = 5
 
@@ -50,7 +50,14 @@ Pairs = Sequence[tuple[Answers, Answers]]
 
 
 def parity_measures(
-    bundle: Bundle, runtime: Outputs, raw: Raw, reference: Answers, *, per_batch: bool, limit: float = 1e-4
+    bundle: Bundle,
+    runtime: Outputs,
+    raw: Raw,
+    reference: Answers,
+    *,
+    per_batch: bool,
+    more: Sequence[Trial] = (),
+    limit: float = 1e-4,
 ) -> tuple[Measure, ...]:
     """Largest difference and differing arg-max between reference answers and the runtime's, at each batch size or trial.
 
@@ -60,11 +67,12 @@ def parity_measures(
     reference : output name → (n, ...), which the rows must give in batches of any size; with ``per_batch``, ``<trial>/<output>`` →
         (batch, ...), answers of the original at that trial
     limit : of a bundle without labels, from where on an answer counts as another
+    more : further trials that the reference holds, with ``per_batch``
     """
     measures: list[Measure] = []
     n, shapes = rows(raw), shapes_of(bundle.contract)
     if per_batch:
-        for trial in trials(raw, shapes):
+        for trial in (*more, *trials(raw, shapes)):
             answered = runtime.outputs(taken(trial, raw, shapes))
             pairs = [(answered, {name: reference[f"{trial.key}/{name}"] for name in answered})]
             measures += _parity_at(bundle, pairs, where={"batch": trial.key}, limit=limit)

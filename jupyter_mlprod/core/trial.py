@@ -1,23 +1,33 @@
 """Trials: the parts of an example at which a model and its bundle both answer.
 
 One row, three and all of them; and for each dimension that is declared to vary, three rows cut to half of it, since a graph can be right
-at one size and wrong at every other. A trial's key is how both a reference answer and a measure's place name it.
+at one size and wrong at every other. Beyond the example lie the further trials, made by repeating what is there: twice the rows, twice the
+dimension, one place of it. A model need not answer those. A trial's key is how both a reference answer and a measure's place name it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
+import numpy as np
 
 from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw, part, rows
+from jupyter_mlprod.core.raw import Array, Raw, object_array, repeated, rows
 
 Shapes = Mapping[str, tuple[int | str, ...]]
 Axes = dict[str, list[tuple[str, int]]]
+Answers = Mapping[str, Array]
+BATCH = "batch"
+MOST_BYTES = 256 << 20
+"""Of the rows that are made for a size beyond the example."""
+ADDED = 2
+"""Places that a tokenizer adds to a text: one before and one behind it."""
+TEXTS = "texts"
+"""The dimension of a batch of texts: how often each stands one after the other."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """The first ``batch`` rows; with a dimension, cut to its first ``size`` places."""
+    """The first ``batch`` rows; with a dimension, its first ``size`` places. What there are too few of is repeated."""
 
     batch: int
     dimension: str = ""
@@ -49,15 +59,75 @@ def trials(raw: Raw, shapes: Shapes) -> tuple[Trial, ...]:
     return (*cuts, *(Trial(batch=batch) for batch in batch_sizes(n)))
 
 
+def further(raw: Raw, shapes: Shapes) -> tuple[Trial, ...]:
+    """Trials at sizes that the example does not have, which show a branch on a size that tracing has not seen."""
+    n = rows(raw)
+    few = min(3, n)
+    found = [Trial(batch=2 * n)]
+    for dimension, size in varying_sizes(raw, shapes).items():
+        found += [Trial(batch=few, dimension=dimension, size=other) for other in (1, 2 * size) if other != size // 2]
+    return (*found, Trial(batch=few, dimension=TEXTS, size=2)) if is_texts(raw) else tuple(found)
+
+
+def ask_further(raw: Raw, shapes: Shapes, answer: Callable[[Trial], Answers]) -> tuple[dict[Trial, Answers], tuple[Trial, ...]]:
+    """What a model answers at the further trials, and those at which it refuses to, or answers what is no number."""
+    answers: dict[Trial, Answers] = {}
+    refused = []
+    for trial in further(raw, shapes):
+        try:
+            found = answer(trial)
+        except MlprodError:
+            refused.append(trial)
+            continue
+        if are_numbers(found):
+            answers[trial] = found
+        else:
+            refused.append(trial)
+    return answers, tuple(refused)
+
+
+def are_numbers(answers: Answers) -> bool:
+    """Whether no value of any answer is undefined; a class may be ruled out by an infinity."""
+    return all(not bool(np.isnan(array).any()) for array in answers.values() if array.dtype.kind == "f")
+
+
+def beyond(dimension: str, size: int, raw: Raw, shapes: Shapes, *, seen: int) -> Trial | None:
+    """The trial at which a prepared dimension has a size that the example does not show, or None where no rows can be made for it.
+
+    Parameters
+    ----------
+    dimension : the batch, one that is declared to vary, or one that the preprocessing makes of texts
+    seen : the least size that the dimension had, of which a tokenizer may have added ``ADDED`` places itself
+    """
+    if dimension == BATCH:
+        trial = Trial(batch=size)
+    elif dimension in varying_sizes(raw, shapes):
+        trial = Trial(batch=1, dimension=dimension, size=size)
+    elif is_texts(raw) and size > seen:
+        trial = Trial(batch=1, dimension=TEXTS, size=-(-size // max(1, seen - ADDED)))
+    else:
+        return None
+    repeats = trial.batch / rows(raw) * max(1.0, trial.size / varying_sizes(raw, shapes).get(trial.dimension, 1))
+    named = raw.values() if isinstance(raw, Mapping) else (raw,)
+    return trial if trial.batch and repeats * sum(array.nbytes for array in named) <= MOST_BYTES else None
+
+
 def taken(trial: Trial, raw: Raw, shapes: Shapes) -> Raw:
     """The rows of a trial."""
-    piece = part(raw, 0, trial.batch)
+    piece = repeated(raw, trial.batch)
     if not trial.dimension:
         return piece
-    cut = dict(_named(piece, shapes))
+    if trial.dimension == TEXTS:
+        return object_array([" ".join([str(text)] * trial.size) for text in np.asarray(piece)])
+    made = dict(_named(piece, shapes))
     for name, axis in varying(raw, shapes)[trial.dimension]:
-        cut[name] = cut[name][(slice(None),) * axis + (slice(trial.size),)]
-    return cut if isinstance(piece, Mapping) else next(iter(cut.values()))
+        made[name] = np.take(made[name], np.arange(trial.size) % made[name].shape[axis], axis=axis)
+    return made if isinstance(piece, Mapping) else next(iter(made.values()))
+
+
+def is_texts(raw: Raw) -> bool:
+    """Whether a batch is one text a row."""
+    return not isinstance(raw, Mapping) and raw.ndim == 1 and raw.dtype.kind in "UO"
 
 
 def size_or_name(name: str, axis: int, found: Mapping[Trial, int], sizes: Mapping[str, int]) -> int | str:

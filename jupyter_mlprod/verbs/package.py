@@ -15,30 +15,24 @@ import msgspec
 
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.attach import attach
-from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, MODULE, REQUIREMENTS, Bundle, Training
+from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, REQUIREMENTS, Bundle
 from jupyter_mlprod.core.capture import GRAPH_FILE, REFERENCE_FILE, Capture, own_capture, read_capture
 from jupyter_mlprod.core.combine import combine_of, combined_scores
-from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_locks
 from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, python_env_text
-from jupyter_mlprod.core.original import LIKELY, difference
 from jupyter_mlprod.core.parts import Parts, read_parts
-from jupyter_mlprod.core.personal import at_rest
-from jupyter_mlprod.core.policy import parity as parity_policy
-from jupyter_mlprod.core.policy import parity_limit
-from jupyter_mlprod.core.ports import Ports, Runtime
+from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.private import CAPTURES, private_folder
-from jupyter_mlprod.core.raw import Array, Raw, rows
+from jupyter_mlprod.core.proof import brought_back, opened, prove
+from jupyter_mlprod.core.raw import Array, rows
 from jupyter_mlprod.core.record import canonical, digest
-from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.requests.package import Package
 from jupyter_mlprod.core.resolve import Found
 from jupyter_mlprod.core.snapshot import Snapshot, redacted, values_named
 from jupyter_mlprod.core.subject import check_name
-from jupyter_mlprod.core.verdict import judge
 
 
 def run(request: Package, ports: Ports) -> Bundle:
@@ -70,9 +64,9 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
         _stage(bundle, parts, ports, folder=folder, staging=staging)
         if snapshot:
             _write_text(staging / layout.SNAPSHOT, canonical(snapshot).decode())
-        runtime = ports.runtimes.open(staging, bundle, threads=1)
-        parity = _prove(bundle, runtime, ports, staging=staging, example=parts.example, reference=reference)
-        training = _brought_back(capture, bundle, runtime, ports, staging=staging)
+        runtime = opened(bundle, ports, staging=staging)
+        parity = prove(bundle, runtime, ports, staging=staging, example=parts.example, reference=reference, capture=capture)
+        training = brought_back(capture, bundle, runtime, ports, staging=staging)
         finish = partial(_finish, ports=ports, words=parts.words, snapshot=snapshot, parity=parity)
         kept = ports.bundles.add(staging, bundle, msgspec.structs.replace(origin, training=training), finish=finish)
     finally:
@@ -132,79 +126,6 @@ def _stage(bundle: Bundle, parts: Parts, ports: Ports, *, folder: Path, staging:
             shutil.copyfile(asset, staging / CODE / asset.name)
     except OSError as error:
         raise MlprodError(Code.DISK, f"the bundle could not be staged in {staging}: {error.strerror or error}") from error
-
-
-def _prove(bundle: Bundle, runtime: Runtime, ports: Ports, *, staging: Path, example: Raw, reference: Mapping[str, Array]) -> Evidence:
-    """Hold the staged bundle against the original, and give it its golden samples; the evidence has no subject yet."""
-    limit = parity_limit(ports.policies)
-    measures = parity_measures(bundle, runtime, example, reference, per_batch=True, limit=limit)
-    golden, answers = _golden(bundle, runtime, example)
-    ports.data.write(golden if isinstance(golden, Mapping) else {bundle.contract.inputs[0].name: golden}, staging / layout.GOLDEN_INPUTS)
-    ports.data.write(answers, staging / layout.GOLDEN_ANSWERS)
-    parity = Evidence(
-        kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
-        context={**ports.runtimes.context(), **ports.machine.context()},
-    )  # fmt: skip
-    _demand_parity(parity, ports, what="the bundle answers differently from the model")
-    alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False, limit=limit))
-    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it")
-    _demand_replay(bundle, ports, staging=staging)
-    return parity
-
-
-def _golden(bundle: Bundle, runtime: Runtime, example: Raw) -> tuple[Raw, dict[str, Array]]:
-    """The golden samples and what the bundle answers to them: the example, without the personal data in it."""
-    golden = at_rest(bundle.contract, example)
-    personal = ", ".join(bundle.contract.personal)
-    try:
-        demand(bundle.contract, golden, name=bundle.name)
-        return golden, runtime.outputs(golden)
-    except MlprodError as error:
-        if not personal:
-            raise
-        what = f"values made up in place of personal data ({personal}) are not taken: {error.message}"
-        raise MlprodError(error.code, what, hint="declare low and high, or categories, so that what is made up makes sense") from None
-
-
-def _demand_parity(parity: Evidence, ports: Ports, *, what: str) -> None:
-    verdict = judge(parity_policy(ports.policies), [parity], subject="", now=ports.now())
-    if verdict.outcome == "pass":
-        return
-    worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
-    found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
-    hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
-    raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
-
-
-def _demand_replay(bundle: Bundle, ports: Ports, *, staging: Path) -> None:
-    """Code of a notebook may lean on what only its kernel has, so it must answer the golden samples in a process that never saw it."""
-    fault = ports.runtimes.replay(staging, bundle) if bundle.has_code else ""
-    if fault:
-        raise MlprodError(
-            Code.PREPROCESS,
-            f"a fresh process that never saw the notebook does not answer alike: {fault}",
-            hint="leave nothing to the kernel, to its folder, to its environment or to hash() of strings",
-        )
-
-
-def _brought_back(capture: Capture, bundle: Bundle, runtime: Runtime, ports: Ports, *, staging: Path) -> Training:
-    """The training, with the reason when the module cannot be brought back; then it is not in the bundle.
-
-    Bringing it back in this process will do, since a module comes back in a namespace of its own, which knows nothing of the notebook.
-    """
-    fault = capture.training.untrainable
-    if (staging / MODULE).is_dir():
-        try:
-            module = ports.modules.restore(staging, bundle)
-            different = difference(module, bundle, runtime, ports, folder=staging)
-            fault = f"made again from its source it answers differently ({different}); {LIKELY}" if different else ""
-        except MlprodError as error:
-            fault = error.message
-        if fault:
-            shutil.rmtree(staging / MODULE)
-    if fault and capture.original == "torch":
-        ports.tell(f"the module cannot be brought back: {fault}")
-    return msgspec.structs.replace(capture.training, untrainable=fault)
 
 
 def _write_text(path: Path, text: str) -> None:

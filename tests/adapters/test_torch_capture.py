@@ -128,7 +128,7 @@ def test_an_argument_with_a_default_is_passed_when_it_is_prepared(bare_desk: Des
 def test_a_transformer_answers_batches_and_lengths_that_it_was_not_exported_with(bare_desk: Desk) -> None:
     module = seeded(modules.Encoder)
     made = packaged(bare_desk, module, TOKENS, shapes={"tokens": ["batch", "sequence"]})
-    assert made.places == {"1", "3", "8", "3, sequence 4"}
+    assert made.places == {"1", "3", "8", "16", "3, sequence 1", "3, sequence 4", "3, sequence 16"}
     for rows, length in ((1, 1), (2, 13), (11, 8)):
         longer = np.random.default_rng(1).integers(1, 50, (rows, length))
         made.answers_like({"output": module(torch.from_numpy(longer))}, longer)
@@ -139,7 +139,7 @@ def test_an_output_names_the_dimension_that_it_follows_and_no_other(bare_desk: D
     assert made.outputs == {"each": ("batch", "sequence", 4), "half": ("batch", "half_1", 4), "all": ("batch", 4)}
     fixed = packaged(bare_desk, seeded(modules.Tagger), TOKENS)
     assert fixed.outputs == {"each": ("batch", 8, 4), "half": ("batch", 4, 4), "all": ("batch", 4)}
-    assert fixed.places == {"1", "3", "8"}
+    assert fixed.places == {"1", "3", "8", "16"}
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ def test_answers_for_each_token_of_padded_texts_are_compared_over_what_a_text_ha
     assert made.outputs["each"] == ("batch", "each_1", 4)
 
 
-def test_a_residual_network_agrees_at_batches_1_3_and_8(bare_desk: Desk) -> None:
+def test_a_residual_network_agrees_at_batches_1_3_8_and_16(bare_desk: Desk) -> None:
     images = np.random.default_rng(0).normal(size=(8, 3, 16, 16)).astype(np.float32)
     made = packaged(bare_desk, modules.residual(), images)
-    assert made.places == {"1", "3", "8"}
+    assert made.places == {"1", "3", "8", "16"}
     assert max(m.value for m in made.parity.measures if m.name == "parity_max_abs_diff") < 1e-5
 
 

@@ -73,6 +73,28 @@ def test_normalization_is_for_the_whole_or_for_each_channel(mean: tuple[float, .
     assert graph_inputs(ends, images, ["x"], tell=True)["x"].dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("statistics", "shape"), [(3, (2, 1, 5, 5)), (4, (2, 3, 5, 5)), (2, (2,))], ids=["one channel", "three channels", "no channel"]
+)
+def test_statistics_for_another_number_of_channels_are_refused(statistics: int, shape: tuple[int, ...]) -> None:
+    ends = Ends(normalization={"x": Normalization(mean=(1.0,) * statistics, std=(2.0,) * statistics)})
+    with pytest.raises(MlprodError) as refusal:
+        graph_inputs(ends, np.ones(shape), ["x"], tell=True)
+    assert refusal.value.code is Code.BAD_REQUEST
+    assert f"--normalize has {statistics} statistics for 'x', which is prepared with shape {shape}" in refusal.value.message
+
+
+@pytest.mark.parametrize("normalization", [{}, {"x": Normalization(mean=(1.0,), std=(2.0,))}], ids=["as it is", "normalized"])
+def test_texts_where_numbers_are_needed_are_refused_by_name(normalization: dict[str, Normalization]) -> None:
+    ends = Ends(normalization=normalization)
+    raw = np.array([["a"]]) if normalization else {"age": np.array([3.0]), "city": np.array(["Rome"])}
+    with pytest.raises(MlprodError) as refusal:
+        graph_inputs(ends, raw, ["x"], tell=True)
+    assert refusal.value.code is Code.PREPROCESS
+    assert ("'x'" if normalization else "'city'") in refusal.value.message
+    assert "Rome" not in refusal.value.message
+
+
 def test_normalization_follows_the_preprocessing() -> None:
     ends = Ends(preprocess=lambda batch: batch * 10, normalization={"x": Normalization(mean=(10.0,), std=(1.0,))})
     np.testing.assert_allclose(graph_inputs(ends, np.ones((2, 1)), ["x"], tell=True)["x"].astype(np.float64), 0)

@@ -123,6 +123,7 @@ ANSWER_ALIKE = {
     "a vocabulary by number": "WORDS = {i: f'w{i}' for i in range(20_000)}\ndef prepare(x): return x * len(WORDS[12345])",
     "large sets and tuples": "SEEN, ALL = frozenset(range(20_000)), tuple(map(str, range(20_000)))\ndef prepare(x): return x * (777 in SEEN) * len(ALL[5000])",
     "much in nested lists": "GRID = [[i] * 200 for i in range(200)]\ndef prepare(x): return x * GRID[7][9]",
+    "an integer of five thousand digits": "BIG = 10**5000 + 3\ndef prepare(x): return x * (BIG % 7)",
     "a lambda inside": "K = 2\ndef prepare(x): return (lambda y, k=K: y * k)(x)",
 }  # fmt: skip
 
@@ -195,6 +196,8 @@ def test_a_closure_over_state_that_cannot_be_written_down_is_refused_by_name(val
         ("from pathlib import Path\nDATA = Path('/')\ndef prepare(x): return (DATA / 'x').read_text()", "'DATA', which is a folder"),
         ("import json as j\njson = 3\nV = {str(i): i for i in range(20_000)}\ndef prepare(x): return json * V['3']", "'json' names a module and something else"),
         ("LOOP = []\nLOOP.append(LOOP)\ndef prepare(x): return LOOP", "'LOOP', a list that cannot"),
+        ("BIG = 1 << 2_000_000\ndef prepare(x): return x * (BIG % 7)", "'BIG', a int that cannot"),
+        ("BIG = [10**5000] * 20_000\ndef prepare(x): return x * (BIG[0] % 7)", "'BIG', a list that cannot"),
         ("BIG = {(i, i): i for i in range(9_000)}\ndef prepare(x): return BIG", "'BIG', a dict that cannot"),
     ],
 )  # fmt: skip

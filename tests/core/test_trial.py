@@ -12,7 +12,7 @@ from jupyter_mlprod.core.contract import Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.remeasure import parity_measures
-from jupyter_mlprod.core.trial import Trial, size_or_name, taken, trials
+from jupyter_mlprod.core.trial import Trial, ask_further, beyond, further, size_or_name, taken, trials
 
 Answer = Callable[[Array], dict[str, Any]]
 TWO = {"ids": ("batch", "sequence"), "mask": ("batch", "sequence"), "picture": ("batch", "height", "width")}
@@ -79,6 +79,49 @@ def test_every_dimension_is_cut_by_itself_wherever_it_stands() -> None:
     unnamed = taken(Trial(batch=3, dimension="w", size=2), np.zeros((5, 4)), {"any": ("batch", "w")})
     assert not isinstance(unnamed, Mapping)
     assert unnamed.shape == (3, 2)
+
+
+def test_beyond_the_example_its_rows_and_places_are_repeated() -> None:
+    keys = {trial.key: trial for trial in further({**RAW, "ids": np.arange(40).reshape(5, 8)}, TWO)}
+    assert list(keys) == ["10", "3, sequence 1", "3, sequence 16", "3, height 1", "3, height 12", "3, width 1", "3, width 12"]
+    twice = taken(keys["3, sequence 16"], {**RAW, "ids": np.arange(40).reshape(5, 8)}, TWO)
+    assert isinstance(twice, Mapping)
+    np.testing.assert_array_equal(twice["ids"][1], [*range(8, 16), *range(8, 16)])
+    assert {name: array.shape for name, array in twice.items()} == {"ids": (3, 16), "mask": (3, 16), "picture": (3, 6, 6)}
+    rows = taken(keys["10"], RAW, TWO)
+    assert isinstance(rows, Mapping)
+    assert {len(array) for array in rows.values()} == {10}
+
+
+def test_a_dimension_of_two_is_tried_at_one_place_once() -> None:
+    assert [trial.key for trial in further(np.zeros((4, 2)), {"x": ("batch", "w")})] == ["8", "3, w 4"]
+
+
+def test_texts_are_made_longer_by_saying_them_twice() -> None:
+    texts = np.array(["a cat", "no"])
+    rows, longer = further(texts, {})
+    assert list(np.asarray(taken(rows, texts, {}))) == ["a cat", "no", "a cat", "no"]
+    assert list(np.asarray(taken(longer, texts, {}))) == ["a cat a cat", "no no"]
+
+
+def test_a_size_for_which_no_rows_can_be_made_is_not_tried() -> None:
+    shapes: dict[str, tuple[int | str, ...]] = {"x": ("batch", "w")}
+    assert beyond("batch", 101, np.zeros((4, 2)), shapes, seen=1) == Trial(batch=101)
+    assert beyond("w", 17, np.zeros((4, 2)), shapes, seen=1) == Trial(batch=1, dimension="w", size=17)
+    assert beyond("x_1", 17, np.zeros((4, 2)), {}, seen=2) is None
+    assert beyond("batch", 10**9, np.zeros((4, 2)), shapes, seen=1) is None
+    assert beyond("x_1", 17, np.array(["a cat"]), {}, seen=6) == Trial(batch=1, dimension="texts", size=5)
+
+
+def test_what_a_model_refuses_or_answers_with_no_number_is_no_answer() -> None:
+    def answer(trial: Trial) -> dict[str, Any]:
+        if trial.size == 1:
+            raise MlprodError(Code.BAD_MODEL, "too short")
+        return {"y": np.full(trial.batch, np.nan if trial.size else 1.0)}
+
+    answers, refused = ask_further(np.zeros((4, 6)), {"x": ("batch", "w")}, answer)
+    assert [trial.key for trial in answers] == ["8"]
+    assert [trial.key for trial in refused] == ["3, w 1", "3, w 12"]
 
 
 @pytest.mark.parametrize(

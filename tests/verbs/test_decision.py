@@ -10,14 +10,13 @@ import pytest
 from onnx import helper
 
 from jupyter_mlprod import load
-from jupyter_mlprod.core import remeasure
+from jupyter_mlprod.core import proof, remeasure
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.raw import with_nulls
 from jupyter_mlprod.core.requests import Evaluate, Package, Predict, Show
 from jupyter_mlprod.fronts import display
-from jupyter_mlprod.verbs import package as verb
 from tests.verbs.tiny import PACKAGED, Desk, graph, linear, measure_of
 
 POINT = 'temperature = 2.0\notherwise = "ask"\n[thresholds]\nleft = 0.8\nright = 0.8\n'
@@ -156,7 +155,7 @@ def test_the_tolerance_is_what_the_release_policy_says(bare_desk: Desk, monkeypa
     """The model is made to differ by five ten-thousandths: more than is allowed by default, less than the project says."""
     linear(bare_desk.folder / "model.onnx", shift=0.0)
     measured = remeasure.parity_measures
-    monkeypatch.setattr(verb, "parity_measures", lambda *args, **more: off(measured(*args, **more)))
+    monkeypatch.setattr(proof, "parity_measures", lambda *args, **more: off(measured(*args, **more)))
     request = Package(model="model.onnx", name="off", example="x.npy", labels="left,right")
     assert "parity_max_abs_diff is 0.0005 at batch" in bare_desk.refused(request).message
     with (bare_desk.folder / "mlprod.toml").open("a") as settings:

@@ -172,7 +172,7 @@ def test_packaging_records_parity_at_every_batch_and_clears_up_after_itself(bare
     made = bare_desk.package(0.5)
     (evidence,) = bare_desk.workspace().records.about(Evidence, made)
     assert evidence.kind == "parity"
-    assert {measure.where["batch"] for measure in evidence.measures} == {"1", "3", "8"}
+    assert {measure.where["batch"] for measure in evidence.measures} == {"1", "3", "8", "16"}
     assert not [path for path in kept(bare_desk) if "scratch" in path]
 
 
