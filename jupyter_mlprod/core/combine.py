@@ -67,9 +67,9 @@ def shares(combine: Combine, members: int) -> tuple[float, ...]:
     return tuple(weight / total for weight in weights)
 
 
-def combined_scores(asked: Scores | Literal["auto"]) -> Scores | Literal["auto"]:
-    """What the combined first output holds where members hold this: of logits, probabilities were made."""
-    return "probabilities" if asked == "logits" else asked
+def combined_scores(asked: Scores | Literal["auto"], *, labelled: bool) -> Scores | Literal["auto"]:
+    """What the combined first output holds where members hold this: of classes it is probabilities, whatever theirs was."""
+    return "probabilities" if asked == "logits" or (labelled and asked == "auto") else asked
 
 
 def demand_single(combine: Combine | None) -> None:

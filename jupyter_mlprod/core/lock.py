@@ -295,12 +295,12 @@ def _training_pins(folder: Path) -> tuple[tuple[Pin, ...], list[str]]:
 
 
 def attach_locks(folder: Path, ports: Ports) -> None:
-    """Write both locks of a bundle folder beside it, outside the digest, and tell their warnings.
+    """Write the locks of a bundle folder beside it, outside the digest, and tell their warnings; no training, no lock of it.
 
     A lock that is there already and has hashes for more stays: they are not lost because an index is away today.
     """
     trained, odd = _training_pins(folder)
-    wanted = {LOCK: read_pins(text_in(folder, REQUIREMENTS)), TRAINING_LOCK: trained}
+    wanted = {LOCK: read_pins(text_in(folder, REQUIREMENTS)), **({TRAINING_LOCK: trained} if trained else {})}
     warnings = [f"{text[:80]!r} of the training is not NAME==VERSION, so it is not in {TRAINING_LOCK}" for text in odd]
     for path, lock in zip(wanted, ports.locks.lock(tuple(wanted.values())), strict=True):
         if _fewer_hashes(lock, folder, bundle_lock if path == LOCK else training_lock):

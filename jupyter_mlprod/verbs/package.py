@@ -82,7 +82,7 @@ def _described(request: Package, parts: Parts, capture: Capture, reference: Mapp
         name=request.name,
         contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
         scores=infer_scores(
-            combined_scores(request.scores) if capture.ensemble else request.scores,
+            combined_scores(request.scores, labelled=bool(parts.labels)) if capture.ensemble else request.scores,
             parts.labels,
             reference[f"{rows(example)}/{capture.outputs[0]}"],
         ),

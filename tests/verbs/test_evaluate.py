@@ -140,7 +140,7 @@ def test_answers_that_are_not_finite_are_no_quality(bare_desk: Desk) -> None:
     np.save("positive.npy", np.abs(np.load("x8.npy")) + 1)
     made = package(bare_desk, example="positive.npy")
     refusal = bare_desk.refused(evaluate(made))
-    assert refusal.code is Code.BAD_MODEL
+    assert refusal.code is Code.NO_ANSWER
     assert "are not finite" in refusal.message
     assert bare_desk.workspace().records.about(Evidence, made)[0].kind == "parity"
 

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -260,8 +259,7 @@ def test_the_lineage_of_a_bundle_is_what_its_files_say_of_it(bare_desk: Desk) ->
     assert facts["training data"] == bundle.snapshot != ""
     assert (facts["form of the data"], facts["rows of the data"]) == ("array", str(rows))
     assert (facts["packaged"], facts["packaged by"]) == (origin["created_at"], origin["actor"])
-    pins = origin["training"]["requirements"]
-    assert (facts["packages of the training"], f"onnx=={version('onnx')}" in pins) == (", ".join(pins), True)
+    assert not {fact for fact in facts if "training" in fact} - {"training data"}, "nobody here has seen where an .onnx comes from"
     assert facts["packages of the training with hashes"] == f"0 of {len(pins)} in attached/pylock.training.toml"
     assert "an .onnx file holds a graph" in facts["trainable module"]
     assert "" not in facts.values()
