@@ -62,7 +62,7 @@ def test_a_process_locks_what_it_has_imported_and_what_that_requires_with_hashes
     lock, pins = locked(folder), json.loads((folder / ORIGIN).read_text())["training"]["requirements"]
     assert sorted(str(package.pin) for package in lock.packages) == sorted(pins)
     assert {f"{name}=={version(name)}" for name in ("jinja2", "markupsafe", "onnx", "numpy")} <= set(pins)
-    assert [package.name for package in lock.unhashed if not package.tool.mlprod.source] == []
+    assert [package.name for package in lock.unhashed if not (package.tool.mlprod.source or package.tool.mlprod.index)] == []
     answering = {package.name: package for package in bundle_lock(folder).packages}
     assert all(package == answering[package.name] for package in lock.packages if package.name in answering)
     assert told.count("was installed as") == len([package for package in lock.packages if package.tool.mlprod.source])
