@@ -89,7 +89,7 @@ def test_a_packaged_bundle_carries_provenance_sbom_card_and_a_statement_over_the
     first, second = said(folder / SIGNATURE), said(folder / ATTACHED_SIGNATURE)
     assert first["subject"] == [{"name": "tiny", "digest": {"sha256": made.removeprefix("sha256:")}}]
     assert first["predicateType"] == "https://slsa.dev/provenance/v1"
-    assert {subject["name"] for subject in second["subject"]} == {ORIGIN, LOCK, TRAINING_LOCK, SBOM, CARD, CARD_HTML, CARD_WORDS, SIGNATURE}
+    assert {subject["name"] for subject in second["subject"]} == {ORIGIN, LOCK, SBOM, CARD, CARD_HTML, CARD_WORDS, SIGNATURE}
     assert second["predicate"] == {"bundle": {"name": "tiny", "digest": made}}
     assert failed(bare_desk) == []
     assert "signed by" in findings(bare_desk)["signature_faults"].reason
