@@ -107,9 +107,14 @@ def inner_of(live: Any) -> "torch.nn.Module":
     inner = live.module if isinstance(live, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel) else live
     inner = getattr(inner, "_orig_mod", inner)
     if not isinstance(inner, torch.nn.Module):
-        raise MlprodError(
-            Code.BAD_MODEL, f"a {type(live).__name__} is no torch module", hint="give an nn.Module, an .onnx file or module:object"
-        )
+        hint = "give an nn.Module, an .onnx file or module:object"
+        if isinstance(inner, Mapping):
+            hint = "is it a state dict? make the module, net.load_state_dict(…), and package net"
+        elif isinstance(inner, type) and issubclass(inner, torch.nn.Module):
+            raise MlprodError(
+                Code.BAD_MODEL, f"{inner.__name__} is a class and no module yet", hint=f"package a module of it: net = {inner.__name__}(…)"
+            )
+        raise MlprodError(Code.BAD_MODEL, f"a {type(live).__name__} is no torch module", hint=hint)
     if isinstance(inner, torch.jit.ScriptModule):
         raise MlprodError(Code.BAD_MODEL, "a ScriptModule has no source to export", hint="give the nn.Module that it was made of")
     return inner

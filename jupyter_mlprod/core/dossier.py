@@ -14,7 +14,6 @@ from jupyter_mlprod.core.document import decode_toml
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence, Kind
 from jupyter_mlprod.core.lock import LockedPackage, bundle_lock
-from jupyter_mlprod.core.policy import INTEGRITY
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import Release
@@ -108,7 +107,7 @@ def gather(found: Found, ports: Ports, *, words: str = "") -> Dossier:
         if record.kind in TOLD:
             newest[record.kind] = record
     verdicts = [verdict for verdict in ports.records.about(Verdict, found.digest) if verdict.scope == "release"]
-    verdicts = [verdict for verdict in verdicts if verdict.policy != INTEGRITY.name]
+    verdicts = [verdict for verdict in verdicts if verdict.policy in ports.policies]
     verdict = max(verdicts, key=lambda verdict: (verdict.decided_at, digest(verdict)), default=None)
     releases = tuple(entry for entry in ports.ledger.entries(found.bundle.name) if entry.bundle == found.digest)
     origin = origin_of(found.folder)

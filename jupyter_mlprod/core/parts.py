@@ -18,11 +18,14 @@ from jupyter_mlprod.core.manifest import path_fault
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Raw, rows
 from jupyter_mlprod.core.requests.package import Package
+from jupyter_mlprod.core.scan_code import note_code
+from jupyter_mlprod.core.scan_look import Notes
 from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.source import check_imports
 from jupyter_mlprod.core.subject import names_file
 
 T = TypeVar("T")
+MOST_ACTS_TOLD = 3
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +140,17 @@ def _operating_point(value: str, labels: tuple[str, ...]) -> OperatingPoint | No
         what = "'otherwise' is no label, and needs a threshold for every label"
         raise MlprodError(Code.BAD_REQUEST, f"operating-point: {what}", hint="a label without a threshold is answered when no other is")
     return point
+
+
+def acts_in(parts: Parts) -> list[str]:
+    """What `scan` will hold against the functions, told while it is easy to mend."""
+    lines = []
+    for function, path in ((parts.preprocess, layout.PREPROCESS), (parts.postprocess, layout.POSTPROCESS)):
+        notes = Notes()
+        note_code(function.text.encode(), notes)
+        told = [f"{path} line {spot.line}: {spot.what}" for spot in notes.spots if spot.kind == "code"]
+        lines += [f"scan: {line}; a gate demands that there is none (hostile_code)" for line in told[:MOST_ACTS_TOLD]]
+    return lines
 
 
 def _function(spec: str, code: Code) -> tuple[Function, Callable[[Any], Any] | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.bundle import GRAPH, MODULE, Bundle, Training
 from jupyter_mlprod.core.capture import Capture
-from jupyter_mlprod.core.conformance import demand
+from jupyter_mlprod.core.conformance import demand, nulls
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
@@ -38,11 +38,11 @@ def prove(
         kind="parity", subject="", taken_at=ports.now(), taken_by=ports.taken_by, measures=measures,
         context={**ports.runtimes.context(), **ports.machine.context()},
     )  # fmt: skip
-    _demand_parity(parity, ports, what="the bundle answers differently from the model", reference=reference)
+    _demand_parity(parity, ports, what="the bundle answers differently from the model", reference=reference, example=example)
     for line in _refused_sizes(runtime, example, capture, contract=bundle.contract):
         ports.tell(line)
     alone = msgspec.structs.replace(parity, measures=parity_measures(bundle, runtime, golden, answers, per_batch=False, limit=limit))
-    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it", reference=answers)
+    _demand_parity(alone, ports, what="the bundle answers a row differently with other rows beside it", reference=answers, example=golden)
     _demand_replay(bundle, ports, staging=staging)
     return parity
 
@@ -86,17 +86,27 @@ def _refused_sizes(runtime: Runtime, example: Raw, capture: Capture, *, contract
     return lines
 
 
-def _demand_parity(parity: Evidence, ports: Ports, *, what: str, reference: Mapping[str, Array]) -> None:
+def _demand_parity(parity: Evidence, ports: Ports, *, what: str, reference: Mapping[str, Array], example: Raw) -> None:
     verdict = judge(parity_policy(ports.policies), [parity], subject="", now=ports.now())
     if verdict.outcome == "pass":
         return
     worst = next(finding for finding in verdict.findings if finding.outcome != "pass")
     found = f"{worst.rule.measure} is {worst.measured.value:g} at batch {worst.measured.where['batch']}" if worst.measured else worst.reason
-    if worst.measured is None and (odd := _undefined(reference)):
-        hint = "look for a logarithm or a root of what is negative, and for 0 / 0"
+    if odd := _undefined(reference):
+        hint = _empty(example) or "look for a logarithm or a root of what is negative, and for 0 / 0"
         raise MlprodError(Code.PARITY, f"the model's own answers are no numbers, so they agree with nothing: {odd}", hint=hint)
     hint = "is the model in eval mode, free of randomness, and the preprocessing free of state and of statistics of the batch?"
     raise MlprodError(Code.PARITY, f"{what}: {found}, allowed is {worst.rule.limit:g}", hint=hint)
+
+
+def _empty(example: Raw) -> str:
+    """Where the example has no value, which is the likely reason of an answer that is no number."""
+    for name, array in (example if isinstance(example, Mapping) else {"": example}).items():
+        gone = nulls(array).reshape(len(array), -1).any(axis=1)
+        if gone.any():
+            where = f"in {name!r} in row {int(gone.argmax())}" if name else f"in row {int(gone.argmax())}"
+            return f"the example has no value {where}: fill it in --preprocess, or leave such rows out"
+    return ""
 
 
 def _undefined(reference: Mapping[str, Array]) -> str:

@@ -41,8 +41,8 @@ def classification(probability: Floats, answer: Ints, target: Ints, *, labels: t
         measures.append(measure("coverage", wilson(int((answer >= 0).sum()), n), n=n, method="wilson"))
     if n > 1:
         measures += [
-            measure("log_loss", mean(-np.log(own)), n=n, method="student-t"),
-            measure("brier_score", mean(brier), n=n, method="student-t"),
+            measure("log_loss", mean(-np.log(own), least=0), n=n, method="student-t"),
+            measure("brier_score", mean(brier, least=0), n=n, method="student-t"),
         ]
     for index, label in enumerate(labels):
         rows = target == index
@@ -63,14 +63,18 @@ def regression(predicted: Floats, target: Floats, *, groups: Groups) -> tuple[Me
     error = np.abs(predicted - target)
     n = len(error)
     measures = [
-        measure("mean_absolute_error", mean(error), n=n, method="student-t"),
-        measure("mean_squared_error", mean(error**2), n=n, method="student-t"),
+        measure("mean_absolute_error", mean(error, least=0), n=n, method="student-t"),
+        measure("mean_squared_error", mean(error**2, least=0), n=n, method="student-t"),
     ]
     for column, value, rows in slices(groups):
         if rows.sum() > 1:
             measures.append(
                 measure(
-                    "mean_absolute_error", mean(error[rows]), n=int(rows.sum()), method="student-t", where={"slice": f"{column}={value}"}
+                    "mean_absolute_error",
+                    mean(error[rows], least=0),
+                    n=int(rows.sum()),
+                    method="student-t",
+                    where={"slice": f"{column}={value}"},
                 )
             )
     return tuple(measures)

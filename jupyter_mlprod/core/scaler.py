@@ -25,6 +25,8 @@ STEPS = {
 class FittedScaler:
     """A fitted scaler: ``transform``, ``inverse_transform``, and its numbers under their names in scikit-learn."""
 
+    apply = {"add": numpy.add, "subtract": numpy.subtract, "multiply": numpy.multiply, "divide": numpy.divide}
+
     def __init__(self, file: "pathlib.Path") -> None:
         kept = json.loads(file.read_text("utf-8"))
         for name, values in kept["numbers"].items():
@@ -34,17 +36,17 @@ class FittedScaler:
     def transform(self, rows: "numpy.typing.NDArray[Any]") -> "numpy.typing.NDArray[Any]":
         """(n, width) to the same, scaled; float16 and float32 keep their type, as in scikit-learn."""
         scaled = self._own(rows)
-        for apply, name in self.steps:
+        for step, name in self.steps:
             numbers = getattr(self, name)
-            getattr(numpy, apply)(scaled, numbers.astype(scaled.dtype) if self.casts else numbers, out=scaled, casting="same_kind")
+            self.apply[step](scaled, numbers.astype(scaled.dtype) if self.casts else numbers, out=scaled, casting="same_kind")
         return scaled if self.clip is None else numpy.clip(scaled, *self.clip, out=scaled)
 
     def inverse_transform(self, rows: "numpy.typing.NDArray[Any]") -> "numpy.typing.NDArray[Any]":
         """(n, width) back to the scale before."""
         inverse = {"add": "subtract", "subtract": "add", "multiply": "divide", "divide": "multiply"}
         found = self._own(rows)
-        for apply, name in reversed(self.steps):
-            getattr(numpy, inverse[apply])(found, getattr(self, name), out=found, casting="same_kind")
+        for step, name in reversed(self.steps):
+            self.apply[inverse[step]](found, getattr(self, name), out=found, casting="same_kind")
         return found
 
     def _own(self, rows: "numpy.typing.NDArray[Any]") -> "numpy.typing.NDArray[Any]":

@@ -34,14 +34,14 @@ def wilson(successes: int, n: int) -> Interval:
     return p, min(p, max(0.0, center - half)), max(p, min(1.0, center + half))
 
 
-def mean(values: NDArray[np.float64]) -> Interval:
-    """A mean with Student's t interval; (n,) with n >= 2."""
+def mean(values: NDArray[np.float64], *, least: float = -math.inf) -> Interval:
+    """A mean with Student's t interval, which does not go below the least that a value can be; (n,) with n >= 2."""
     n = len(values)
     if n < 2:
         raise ValueError(f"a mean of {n} values has no interval")
     value = float(values.mean())
     half = float(stdtrit(n - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(n)
-    return value, value - half, value + half
+    return value, max(value - half, min(least, value)), value + half
 
 
 def paired_delta(new_right: NDArray[np.bool_], old_right: NDArray[np.bool_]) -> Interval:

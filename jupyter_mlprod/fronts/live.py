@@ -23,7 +23,7 @@ from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract import ContractEdit
-from jupyter_mlprod.core.document import decode_toml, written_toml
+from jupyter_mlprod.core.document import decode_toml, did_you_mean, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.private import LIVE, private_files, private_folder
@@ -116,6 +116,8 @@ class Live:
             return eval(word, dict(self.names))  # noqa: S307  the user's own expression, in the user's own kernel
         except Exception as error:  # noqa: BLE001  whatever the expression raises is reported
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            if isinstance(error, NameError) and error.name:
+                reason += did_you_mean(error.name, [name for name in self.names if not name.startswith("_")])
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
@@ -160,12 +162,19 @@ class Live:
             return word
         arrays: dict[str, Array] = {}
         for part in words:
-            value = columns[part] if part in columns else self.value(part)
+            value = columns[part] if part in columns else self._column(part, columns)
             if file := _named_file(value, part):
                 return file
             found = self.workspace.data.from_live(value)
             arrays.update({str(k): v for k, v in found.items()} if isinstance(found, Mapping) else {part: np.asarray(found)})
         return self._written(arrays)
+
+    def _column(self, word: str, columns: Mapping[str, Array]) -> Any:
+        """An array of the notebook; a name that is neither this nor a column is told with both."""
+        if word.isidentifier() and word not in self.names and columns:
+            what = f"{word!r} is no column of the data and no variable of this notebook{did_you_mean(word, [*columns, *self.names])}"
+            raise MlprodError(Code.BAD_REQUEST, what, hint=f"columns are {', '.join(list(columns)[:10])}")
+        return self.value(word)
 
     def _code(self, word: str, option: str, values: dict[str, Any]) -> str:
         """A function as a file, its assets beside it and among the values; a cell's function as the text of the cell."""

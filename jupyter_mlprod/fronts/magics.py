@@ -128,7 +128,7 @@ class MlprodMagics(Magics):
         from jupyter_mlprod.workspace import open_workspace
 
         session = self.opened.session if self.opened else {}
-        self.opened = open_workspace(taken_by="notebook", progress=_bar)
+        self.opened = open_workspace(taken_by="notebook", progress=_bar, tell=_tell)
         self.opened.session.update(session)
         return self.opened
 
@@ -139,6 +139,11 @@ def executed_cells(shell: "InteractiveShell | None") -> tuple[str, ...]:
 
     history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", [])
     return tuple(digest_bytes(source.encode("utf-8", "surrogatepass")) for source in history[1:] if source)
+
+
+def _tell(line: str) -> None:
+    """What is told beside a record, above it in the cell's output."""
+    print(line)  # noqa: T201
 
 
 def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:

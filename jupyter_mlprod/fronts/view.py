@@ -184,7 +184,7 @@ def _real_data(bundle: Bundle) -> str:
     made_up = f"{', '.join(personal)} made up, being personal" if personal else ""
     rows = f"the rows of the example: {listed}" if real else ""
     training = _of_training(bundle)
-    return "; ".join(part for part in (training, rows, "" if training or rows else "none", made_up) if part)
+    return "; ".join(part for part in (made_up, training, rows, "" if training or rows else "no real values") if part)
 
 
 def _of_training(bundle: Bundle) -> str:

@@ -27,7 +27,7 @@ HEAD = """\
 #
 # A rule names a measure and one limit, at_least or at_most, inclusive. The measure must be fresh, in the rule's unit, and its whole
 # 95 % interval must lie on the right side: an interval that holds the limit is inconclusive, and so is not a pass.
-# Digests, pickle, contract and parity are always demanded besides, measured by mlprod itself and not by the notebook.
+# Digests, no pickle, no code that acts, no secret, contract and parity are always demanded besides, measured by mlprod itself.
 
 [settings]
 # tracking_uri = "http://127.0.0.1:5000"   # an MLflow server; without it the store is .mlprod/mlflow.db

@@ -2,6 +2,7 @@
 
 from jupyter_mlprod.core.attach import faults_of_attached
 from jupyter_mlprod.core.listing import Cell, Listing
+from jupyter_mlprod.core.policy import RELEASE_POLICY
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.release import holder
@@ -13,7 +14,7 @@ CLAIMED = " (not signed)"
 
 
 def run(request: List, ports: Ports) -> Listing:
-    """One row a bundle: name, digest, version, aliases, newest verdict, when and by whom it was packaged."""
+    """One row a bundle: name, digest, version, aliases, newest verdict of its release policy, when and by whom it was packaged."""
     if request.name:
         known_name(request.name, ports)
     found = [item for item in ports.bundles.all() if request.name in ("", item[1].name)]
@@ -25,7 +26,9 @@ def run(request: List, ports: Ports) -> Listing:
             alias for alias in sorted({entry.alias for entry in entries}) if (held := holder(entries, alias)) and held.bundle == name
         ]
         version = next((entry.version for entry in entries if entry.bundle == name), None)
-        verdicts = [verdict for verdict in ports.records.about(Verdict, name) if verdict.scope == "release"]
+        verdicts = [
+            verdict for verdict in ports.records.about(Verdict, name) if verdict.scope == "release" and verdict.policy == RELEASE_POLICY
+        ]
         newest = max(verdicts, key=lambda verdict: verdict.decided_at, default=None)
         covered = not faults_of_attached(Found(bundle=bundle, digest=name, folder=ports.bundles.path(name)), ports)
         claims |= not covered

@@ -23,7 +23,7 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_locks
 from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, python_env_text
-from jupyter_mlprod.core.parts import Parts, read_parts
+from jupyter_mlprod.core.parts import Parts, acts_in, read_parts
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.private import CAPTURES, private_folder
 from jupyter_mlprod.core.proof import brought_back, opened, prove
@@ -41,6 +41,8 @@ def run(request: Package, ports: Ports) -> Bundle:
     ports.signer.key()  # one that cannot be had is told before the work
     parts = read_parts(request, ports)
     folder = _capture(request, parts, ports)
+    for line in acts_in(parts):
+        ports.tell(line)
     try:
         return _from_capture(request, parts, ports, folder=folder)
     finally:

@@ -1,7 +1,10 @@
 """What code would do is read off its text: by whatever name it is called, and without a word about code that only computes."""
 
+import inspect
+
 import pytest
 
+from jupyter_mlprod.core.scaler import FittedScaler
 from jupyter_mlprod.core.scan_code import note_code
 from jupyter_mlprod.core.scan_look import Notes
 
@@ -120,3 +123,7 @@ def test_what_acts_is_told_with_its_line(name: str) -> None:
 @pytest.mark.parametrize("name", QUIET)
 def test_what_only_computes_is_not(name: str) -> None:
     assert told(QUIET[name]) == ""
+
+
+def test_the_scaler_that_travels_does_nothing_but_compute() -> None:
+    assert told(inspect.getsource(FittedScaler)) == ""

@@ -144,3 +144,9 @@ def test_a_calibrated_answer_has_a_small_calibration_error() -> None:
     assert low <= value <= high
     assert value < 0.03
     assert calibration_error(np.clip(confidence + 0.2, 0, 1), rng.random(4000) < confidence)[1] > 0.1
+
+
+def test_the_interval_of_what_is_never_negative_ends_at_zero() -> None:
+    value, low, high = mean(np.array([0.0, 0.0, 0.0, 1.0]), least=0)
+    assert (value, low) == (0.25, 0.0)
+    assert high == mean(np.array([0.0, 0.0, 0.0, 1.0]))[2]

@@ -143,7 +143,7 @@ def test_an_expression_that_names_a_file_means_that_file(word: str, live: Live) 
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("Xs", "'Xs' is neither a file nor an expression of this notebook (NameError: name 'Xs' is not defined)"),
+        ("Xs", "'Xs' is neither a file nor an expression of this notebook (NameError: name 'Xs' is not defined (did you mean 'X'?))"),
         ("x.npy", "NameError"),
         ("X[", "SyntaxError"),
         ("X[:, 7]", "IndexError"),
@@ -182,6 +182,12 @@ def test_the_same_data_is_written_once(live: Live) -> None:
 def test_columns_of_the_data_stay_names(live: Live) -> None:
     values = captured(live, "evaluate", subject="tiny", data="table", target="age", slices="site,age")
     assert (values["target"], values["slices"]) == ("age", "site,age")
+
+
+def test_a_mistyped_column_or_variable_is_told_with_the_nearest(live: Live) -> None:
+    found = refused(live, "evaluate", subject="tiny", data="table", target="y", slices="sitt")
+    assert "'sitt' is no column of the data and no variable of this notebook (did you mean 'site'?)" in found
+    assert "did you mean 'table'" in refused(live, data="tabel")
 
 
 def test_arrays_of_the_notebook_become_columns_of_one_file(live: Live) -> None:

@@ -14,10 +14,12 @@ from jupyter_mlprod.core import proof, remeasure
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.evidence import Evidence, Measure
+from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.raw import with_nulls
-from jupyter_mlprod.core.requests import Evaluate, Package, Predict, Show
+from jupyter_mlprod.core.requests import Evaluate, List, Package, Predict, Show, Verify
+from jupyter_mlprod.core.verdict import Verdict
 from jupyter_mlprod.fronts import display
-from tests.verbs.tiny import PACKAGED, Desk, graph, linear, measure_of
+from tests.verbs.tiny import PACKAGED, Desk, cells, graph, linear, measure_of
 
 POINT = 'temperature = 2.0\notherwise = "ask"\n[thresholds]\nleft = 0.8\nright = 0.8\n'
 UNPREPARED = {**PACKAGED, "preprocess": ""}
@@ -165,3 +167,29 @@ def test_the_tolerance_is_what_the_release_policy_says(bare_desk: Desk, monkeypa
 
 def off(measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
     return tuple(msgspec.structs.replace(m, value=5e-4) if m.name == "parity_max_abs_diff" else m for m in measures)
+
+
+def test_a_gap_in_the_example_is_named_where_the_model_answers_no_number(bare_desk: Desk) -> None:
+    linear(bare_desk.folder / "model.onnx", shift=0.0)
+    x = np.load("x.npy")
+    x[2, 1] = np.nan
+    np.savez("gap.npz", **{name: x[:, column] for column, name in enumerate("abc")})
+    refusal = bare_desk.refused(Package(model="model.onnx", name="gap", example="gap.npz", labels="left,right"))
+    assert refusal.code is Code.PARITY
+    assert "'scores' is nan at (2, 0)" in refusal.message
+    assert refusal.hint == "the example has no value in 'b' in row 2: fill it in --preprocess, or leave such rows out"
+
+
+def test_what_a_scan_will_hold_against_a_function_is_told_when_it_is_packaged(bare_desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    linear(bare_desk.folder / "model.onnx", shift=0.0)
+    Path("acts.py").write_text("import numpy as np\n\n\ndef prepare(batch):\n    np.savetxt('here', batch[:0])\n    return batch\n")
+    words = ["package", "model.onnx", "--name", "acts", "--example", "x.npy", "--labels", "left,right", "--preprocess", "acts.py:prepare"]
+    bare_desk.command(*words)
+    assert "scan: code/preprocess.py line 5: " in capsys.readouterr().err
+
+
+def test_a_rebuild_or_an_integrity_check_is_no_verdict_on_a_release(bare_desk: Desk) -> None:
+    made = package(bare_desk)
+    bare_desk.run(Verify(subject="tiny"), Verdict)
+    assert cells(bare_desk.run(List(), Listing), "verdict") == [""]
+    assert made.name == "tiny"

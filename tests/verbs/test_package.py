@@ -223,7 +223,7 @@ def test_a_preprocessing_may_give_a_mapping_to_a_module_of_several_inputs(models
     ("model", "said"),
     [
         ("torch_nets:broken", "RuntimeError: no weights here"),
-        ("torch_nets:Two", "is no torch module"),
+        ("torch_nets:Two", "Two is a class and no module yet"),
         ("torch_nets:scored", "returns a str under 'loss'"),
     ],
 )

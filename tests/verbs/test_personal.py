@@ -51,7 +51,7 @@ def test_of_personal_images_no_folder_is_named_whatever_the_input_is_called(bare
     made = package(bare_desk, data="faces", contract=f'[inputs.{name}]\npii = "face"\n')
     assert "alice" not in snapshot_in(bare_desk)
     assert made.snapshot_values == 0
-    assert f"none; {name} made up, being personal" in display.as_text(made)
+    assert f"{name} made up, being personal; no real values" in display.as_text(made)
 
 
 def test_a_column_that_is_no_input_is_withheld_when_it_is_declared(table: Desk) -> None:
