@@ -148,7 +148,11 @@ def _edited(path: Path) -> tuple[str, list[str]]:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise MlprodError(Code.BAD_NOTEBOOK, f"{path} cannot be read: {reason}") from None
+        raise MlprodError(
+            Code.BAD_NOTEBOOK,
+            f"{path} cannot be read: {reason}",
+            hint="save your training notebook first; mlprod init alone writes mlprod.toml",
+        ) from None
     read_notebook(text, name=path.name)
     document = json.loads(text)
     cells: list[dict[str, Any]] = document["cells"]
