@@ -104,6 +104,7 @@ def _nothing_but_the_record() -> Iterator[None]:
                 undo.callback(os.close, kept)
                 undo.callback(os.dup2, kept, 1)
                 os.dup2(2, 1)
+                undo.callback(sys.__stdout__.flush)  # type: ignore[union-attr]  # what waits in it was printed here, too
         yield
 
 
