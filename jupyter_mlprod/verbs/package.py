@@ -41,9 +41,9 @@ def run(request: Package, ports: Ports) -> Bundle:
     ports.signer.key()  # one that cannot be had is told before the work
     parts = read_parts(request, ports)
     folder = _capture(request, parts, ports)
-    for line in acts_in(parts):
-        ports.tell(line)
     try:
+        for line in acts_in(parts):
+            ports.tell(line)
         return _from_capture(request, parts, ports, folder=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
