@@ -24,22 +24,26 @@ from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.record import digest
 
+TRAINING_ROWS = 1440
+
 
 def own_side(folder: Path, raw: np.ndarray[Any, Any]) -> Side:
     """The live module to a version in the registry of a workspace of its own."""
     folder.mkdir()
     (folder / "mlprod.toml").touch()
-    code, example = folder / "prepare.py", folder / "example.npy"
+    code, example, train = folder / "prepare.py", folder / "example.npy", folder / "train.npy"
     code.write_text(PREPARE, "utf-8")
     workspace = open_workspace(folder)
     workspace.data.write(raw, example)
+    workspace.data.write(np.tile(raw, (TRAINING_ROWS // len(raw), 1, 1)), train)
     ends = Ends(preprocess=load_function(code, "prepare"))
 
     def release(network: nn.Module) -> None:
         capture = workspace.models.capture(network, raw, ends, shapes={})
-        bundle = workspace.run(
-            Package(model=str(capture), name="digits", example=str(example), preprocess=f"{code}:prepare", labels=LABELS)
+        request = Package(
+            model=str(capture), name="digits", example=str(example), preprocess=f"{code}:prepare", labels=LABELS, data=str(train)
         )
+        bundle = workspace.run(request)
         name = digest(bundle)
         workspace.registry.register("digits", workspace.bundles.path(name), name)
 
