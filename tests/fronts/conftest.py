@@ -1,5 +1,6 @@
 """IPython with the extension loaded: in this process, and as a real kernel."""
 
+import atexit
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     finally:
         found.run_line_magic("unload_ext", "jupyter_mlprod")
         InteractiveShell.clear_instance()
+        atexit.unregister(found.atexit_operations)  # which keeps the shell, and collects garbage, once for each of hundreds
 
 
 class Ran:
