@@ -15,41 +15,9 @@ import msgspec
 from jupyter_mlprod.core.bundle import ATTACHED
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lock import Pin
-from jupyter_mlprod.core.nouns import read_record
-from jupyter_mlprod.core.ports import Ended, R
-from jupyter_mlprod.core.record import DIGEST_PREFIX, Record, canonical, digest, digest_bytes
+from jupyter_mlprod.core.ports import Ended
+from jupyter_mlprod.core.record import canonical, digest
 from jupyter_mlprod.core.release import Release
-
-
-class MemoryRecords:
-    """Port `Records`; ``in_run`` as inside a gate run, where what is written is also listed."""
-
-    def __init__(self, *, in_run: bool = False) -> None:
-        self.in_run = in_run
-        self.stored: dict[str, bytes] = {}
-        self.journal: list[str] = []
-
-    def put(self, record: Record) -> str:
-        data = canonical(record)
-        self.stored[digest_bytes(data)] = data
-        if self.in_run:
-            self.journal.append(digest_bytes(data))
-        return digest_bytes(data)
-
-    def get(self, digest: str) -> Record:
-        if digest not in self.stored:
-            raise MlprodError(Code.UNKNOWN_SUBJECT, f"no record {digest} in this workspace", hint="mlprod list")
-        return read_record(self.stored[digest], digest=digest)
-
-    def about(self, kind: type[R], subject: str) -> tuple[R, ...]:
-        records = (read_record(data, digest=name) for name, data in sorted(self.stored.items()))
-        return tuple(record for record in records if isinstance(record, kind) and (getattr(record, "subject", "") or "none") == subject)
-
-    def matching(self, prefix: str) -> tuple[str, ...]:
-        return tuple(sorted(name for name in self.stored if name.startswith(DIGEST_PREFIX + prefix.removeprefix(DIGEST_PREFIX))))
-
-    def journaled(self) -> tuple[str, ...]:
-        return tuple(self.journal)
 
 
 class MemoryLedger:
