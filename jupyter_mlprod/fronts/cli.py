@@ -128,7 +128,10 @@ def _ask(values: dict[str, Any]) -> None:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    """What is told beside the record; a name in it may be hostile."""
+    from jupyter_mlprod.core.plain import clean
+
+    sys.stderr.write(clean(line) + "\n")
 
 
 def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:

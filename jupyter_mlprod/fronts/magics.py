@@ -142,8 +142,10 @@ def executed_cells(shell: "InteractiveShell | None") -> tuple[str, ...]:
 
 
 def _tell(line: str) -> None:
-    """What is told beside a record, above it in the cell's output."""
-    print(line)  # noqa: T201
+    """What is told beside a record, above it in the cell's output; a name in it may be hostile."""
+    from jupyter_mlprod.core.plain import clean
+
+    print(clean(line))  # noqa: T201
 
 
 def _bar(what: str, items: Sequence[Any]) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.requests import Evaluate, Gate, History, List, Package, Predict, Promote, Request, Rollback, Show
 from jupyter_mlprod.core.verdict import Verdict
-from jupyter_mlprod.fronts import display
+from jupyter_mlprod.fronts import display, magics
 from tests.verbs.tiny import PACKAGED, Desk, linear
 
 BAD_NAMES = {
@@ -128,6 +129,17 @@ def test_an_actor_is_told_without_its_harm(desk: Desk, monkeypatch: pytest.Monke
     harmless(desk.run(History(name="tiny"), Listing))
     desk.package(0.5)
     harmless(desk.run(List(), Listing))
+
+
+def test_what_is_told_beside_a_record_does_not_redraw_the_terminal(bare_desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile("member.zip", "w") as archive:
+        archive.writestr("a\x1b[31m\u202eb\x07.pkl", b"cos\nsystem\n(S'id'\ntR.")
+    assert bare_desk.command("scan", "member.zip") == 1
+    told = capsys.readouterr().err
+    assert "runs os.system when it is loaded" in told
+    magics._tell("b\x1b[2J\u202e")
+    assert capsys.readouterr().out.endswith("b[2J\n")
+    assert not {"\x1b", "\u202e", "\x07"} & set(told)
 
 
 def test_labels_columns_and_slices_are_told_without_their_harm(bare_desk: Desk) -> None:
