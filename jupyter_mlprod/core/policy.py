@@ -75,6 +75,8 @@ PAIRED = ("accuracy",)
 """Measures whose difference to the champion is measured, by pairing both bundles on the same rows."""
 
 EVERY_BATCH = {"batch": ANY}
+PARITY_LIMIT = 1e-4
+"""How far answers may differ, where the project says nothing else."""
 
 BASE: tuple[Rule, ...] = (
     _none_of("digest_mismatches"),
@@ -82,7 +84,7 @@ BASE: tuple[Rule, ...] = (
     _none_of("hostile_code"),
     _none_of("secrets"),
     _none_of("violations"),
-    Rule(measure="parity_max_abs_diff", at_most=1e-4, where=EVERY_BATCH, taken_by="runner"),
+    Rule(measure="parity_max_abs_diff", at_most=PARITY_LIMIT, where=EVERY_BATCH, taken_by="runner"),
     _none_of("parity_argmax_mismatches", where=EVERY_BATCH),
 )
 

@@ -15,6 +15,7 @@ from jupyter_mlprod.core.conformance import Conformance, check_batch
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.difference import Answers, broken_rows, row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
+from jupyter_mlprod.core.policy import PARITY_LIMIT
 from jupyter_mlprod.core.ports import Outputs
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 from jupyter_mlprod.core.trial import Trial, batch_sizes, shapes_of, taken, trials
@@ -57,7 +58,7 @@ def parity_measures(
     *,
     per_batch: bool,
     more: Sequence[Trial] = (),
-    limit: float = 1e-4,
+    limit: float = PARITY_LIMIT,
 ) -> tuple[Measure, ...]:
     """Largest difference and differing arg-max between reference answers and the runtime's, at each batch size or trial.
 

@@ -41,7 +41,7 @@ def mean(values: NDArray[np.float64], *, least: float = -math.inf) -> Interval:
         raise ValueError(f"a mean of {n} values has no interval")
     value = float(values.mean())
     half = float(stdtrit(n - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(n)
-    return value, max(value - half, min(least, value)), value + half
+    return value, max(value - half, least), value + half
 
 
 def paired_delta(new_right: NDArray[np.bool_], old_right: NDArray[np.bool_]) -> Interval:

@@ -116,6 +116,12 @@ def test_a_file_without_rights_is_refused(bare_desk: Desk) -> None:
     assert bare_desk.refused(Scan(subject="a.txt")).code is Code.BAD_DATA
 
 
+def test_a_file_that_nobody_can_open_is_refused(bare_desk: Desk) -> None:
+    """As root too, who reads what has no rights."""
+    Path("a.txt").symlink_to("a.txt")
+    assert bare_desk.refused(Scan(subject="a.txt")).code.status == 2
+
+
 @pytest.mark.parametrize("subject", ["absent.pt", "dir/absent.pt", "x" * 5000 + ".pt", "/dev/zero"])
 def test_what_is_not_there_is_refused(bare_desk: Desk, subject: str) -> None:
     assert bare_desk.refused(Scan(subject=subject)).code.status == 2
