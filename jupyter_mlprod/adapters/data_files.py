@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from jupyter_mlprod.core.conformance import nulls
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.values import nulls
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")

@@ -20,9 +20,9 @@ import numpy as np
 import onnxruntime as ort
 
 from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final_outputs, graph_inputs, serving_view
+from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.cast import cast
-from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.difference import row_gaps, units_of
 from jupyter_mlprod.core.enclosure import enclose
 from jupyter_mlprod.core.errors import Code, MlprodError

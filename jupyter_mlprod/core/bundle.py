@@ -114,6 +114,10 @@ class Bundle(Record, frozen=True, kw_only=True, tag="bundle/1"):
     ensemble: Ensemble | UnsetType = UNSET
     snapshot_values: int | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        if not self.contract.outputs:
+            raise ValueError("the contract of a bundle has outputs")
+
     @property
     def has_code(self) -> bool:
         """Whether answering runs code of the bundle."""

@@ -1,250 +1,144 @@
-"""Does this batch keep the contract? Vectorised checks of the serving view; every violation is found at once.
+"""What holding data against a contract came to: how many checks ran on how many rows, and every demand that is broken.
 
-A check is one demand on one field (type, shape, null, range, category). The number of checks that ran is part of the result, so
-that nothing checked never reads as nothing wrong. Values of the data are never put into a message.
+Nothing checked must never read as nothing wrong, so the number of checks is part of the result, and data without rows break a demand. A
+sentence says where and how many; values stand in ``examples`` alone, and only those of which the contract does not say that they are
+personal (see `example`).
 """
 
-from collections.abc import Iterator, Mapping
+import datetime
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
-from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw
+from jupyter_mlprod.core.contract import NOT_PERSONAL, Column, Input, Rows, Text, is_personal
+from jupyter_mlprod.core.demands import Check, Demand, Kind
 
-KINDS = {"float": "fiu", "int": "iu", "bool": "b", "string": "UO"}
+MOST_EXAMPLES = 3
+LONGEST_EXAMPLE = 40
+ALL_ROWS: frozenset[Check] = frozenset({"present", "unknown", "rows", "dtype", "shape", "layout", "distribution"})
+"""Demands on all rows at once, whose sentence tells of no single one."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
-    """One broken demand: which field, which check, how many rows, and the sentence a person reads."""
+    """One broken demand: which field, which check, how many rows, the sentence a person reads, and up to three places with their values."""
 
     field: str
-    check: str
+    check: Check
     rows: int
     what: str
+    kind: Kind = "schema"
+    examples: tuple[str, ...] = ()
 
 
 class Conformance(msgspec.Struct, frozen=True, kw_only=True):
-    """How many checks ran on how many rows, and what they found."""
+    """How many checks ran on how many rows, and what they found; what ``mostly`` allows stands apart, and is told all the same."""
 
     checks: int
     rows: int
     violations: tuple[Violation, ...]
+    tolerated: tuple[Violation, ...] = ()
 
 
-def check_batch(contract: Contract, raw: Raw) -> Conformance:
-    """Hold a raw batch against the serving view.
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a back end found of a demand that is broken.
 
-    Parameters
+    Attributes
     ----------
-    raw : (batch, ...) array, or a mapping of input name to (batch, ...) array; object arrays may hold None as null
+    rows : how many rows break it
+    first : the first of them, at most three, ascending; none for a demand on all rows at once
+    values : what stands there, as Python's own objects; as many as ``first``, or none where values say nothing
+    places : of a tensor, the index of that value in its row
     """
-    named = _named(contract, raw)
-    found: list[Violation] = []
-    checks = 0
-    names = {field.name for field in contract.inputs}
-    extra = [name for name in named if name not in names]
-    if not contract.is_table and not contract.is_text and extra:
-        checks += 1
-        found.append(
-            Violation(
-                field=extra[0][:80], check="unknown", rows=0, what=f"{_shown(extra)} no input of the contract ({', '.join(sorted(names))})"
-            )
-        )
-    dims: dict[str, int] = {}
-    for field in contract.inputs:
-        if field.name not in named:
-            checks += 1
-            found.append(Violation(field=field.name, check="present", rows=0, what=f"{_kind(field)} {field.name!r} is missing"))
-            continue
-        for violation in _check_field(field, named[field.name], dims):
-            checks += 1
-            if violation is not None:
-                found.append(violation)
-    lengths = {len(named[field.name]) for field in contract.inputs if field.name in named and np.ndim(named[field.name])}
-    if len(lengths) > 1:
-        checks += 1
-        found.append(Violation(field="", check="rows", rows=0, what=f"the inputs differ in rows: {', '.join(map(str, sorted(lengths)))}"))
-    return Conformance(checks=checks, rows=max(lengths, default=0), violations=tuple(found))
+
+    demand: Demand
+    rows: int
+    first: tuple[int, ...] = ()
+    values: tuple[Any, ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
 
 
-def _check_field(field: Input, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
-    match field:
-        case Tensor():
-            return _check_tensor(field, array, dims)
-        case Column():
-            return _check_column(field, array)
-        case Text():
-            return _check_text(field, array)
+def conformance(*, checks: int, rows: int, found: Iterable[Found], fields: Sequence[Input]) -> Conformance:
+    """The result, out of what a back end found; ``fields`` say of whose values examples may be told."""
+    known = {field.name: field for field in fields}
+    broken: list[Violation] = []
+    tolerated: list[Violation] = []
+    for one in found:
+        violation = _violation(one, rows, known)
+        (tolerated if one.rows <= allowed(one.demand, rows) else broken).append(violation)
+    return Conformance(checks=checks, rows=rows, violations=tuple(broken), tolerated=tuple(tolerated))
 
 
-def demand(contract: Contract, raw: Raw, *, name: str) -> None:
-    """Refuse a batch that breaks the contract, or that has no rows.
-
-    Raises
-    ------
-    MlprodError : ``contract-violation`` naming every field that breaks it.
-    """
-    result = check_batch(contract, raw)
-    if result.violations or not result.rows:
-        what = "; ".join(violation.what for violation in result.violations[:5]) or "the batch has no rows"
-        raise MlprodError(Code.CONTRACT, f"{what} (contract of {name})", hint="mlprod check shows every violation")
+def allowed(demand: Demand, rows: int) -> int:
+    """How many rows may break a demand: not one, or what ``mostly`` leaves, in which a rounding error of the product does not count."""
+    if demand.check in ALL_ROWS or demand.mostly >= 1:
+        return -1 if demand.check in ALL_ROWS else 0
+    return rows - math.ceil(round(demand.mostly * rows, 9))
 
 
-def _named(contract: Contract, raw: Raw) -> Mapping[str, Array]:
-    if isinstance(raw, Mapping):
-        return raw
-    return {contract.inputs[0].name: raw}
-
-
-def _shown(names: list[str]) -> str:
-    listed = ", ".join(repr(name[:80]) for name in names[:3])
-    return f"{listed}{' and others are' if len(names) > 3 else ' is' if len(names) == 1 else ' are'}"
-
-
-def _kind(field: Input) -> str:
-    return "column" if isinstance(field, Column) else "input"
-
-
-def _check_tensor(spec: Tensor, array: Array, dims: dict[str, int]) -> Iterator[Violation | None]:
-    """Demands on one tensor, in the order in which a later one makes sense only after the earlier."""
-    wanted = np.dtype(spec.dtype)
-    if (
-        array.dtype.kind not in "fiub"
-        or (wanted.kind != "f" and array.dtype.kind == "f")
-        or (wanted.kind == "b") != (array.dtype.kind == "b")
-    ):
-        yield Violation(
-            field=spec.name,
-            check="dtype",
-            rows=len(array) if array.ndim else 0,
-            what=f"input {spec.name!r} has dtype {array.dtype}, contract says {spec.dtype}",
-        )
-        return
-    yield None
-    if not _fits(spec.shape, array.shape, dims):
-        shape = ", ".join(map(str, spec.shape))
-        yield Violation(
-            field=spec.name,
-            check="shape",
-            rows=len(array) if array.ndim else 0,
-            what=f"input {spec.name!r} has shape {array.shape}, contract says ({shape})",
-        )
-        return
-    yield None
-    flat: Any = array.reshape(len(array) if array.ndim else 1, -1) if array.size else array.reshape(len(array), 0)
-    if wanted.kind in "fiu" and not np.can_cast(array.dtype, wanted):
-        least, most = _extent(wanted)
-        bad = (np.isfinite(flat) & ((flat < least) | (flat > most))).any(axis=1)
-        yield _rows(spec.name, "dtype", bad, f"input {spec.name!r} does not fit {spec.dtype}")
-    if spec.finite and array.dtype.kind == "f":
-        yield _rows(spec.name, "finite", ~np.isfinite(flat).all(axis=1), f"input {spec.name!r} holds NaN or infinity")
-    yield from _range_checks(spec, flat, f"input {spec.name!r}")
-
-
-def _extent(kind: np.dtype[Any]) -> tuple[float, float]:
-    """The least and the greatest number of a type; beyond them a cast wraps round or becomes infinite."""
-    info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
-    return (float(info.min), float(info.max)) if kind.kind == "f" else (int(info.min), int(info.max))
-
-
-def _fits(spec: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, int]) -> bool:
-    if len(spec) != len(shape):
-        return False
-    return all(size == (dims.setdefault(want, size) if isinstance(want, str) else want) for want, size in zip(spec, shape, strict=True))
-
-
-def _check_column(spec: Column, array: Array) -> Iterator[Violation | None]:
-    if array.ndim != 1:
-        yield Violation(
-            field=spec.name,
-            check="shape",
-            rows=len(array) if array.ndim else 0,
-            what=f"column {spec.name!r} has shape {array.shape}, contract says one value a row",
-        )
-        return
-    yield None
-    null = nulls(array)
-    wrong = np.zeros(len(array), dtype=bool)
-    if spec.type == "string" and array.dtype.kind == "O":
-        wrong = np.array([not gone and not isinstance(value, str) for value, gone in zip(array, null, strict=True)], dtype=bool)
-        yield _rows(spec.name, "type", wrong, f"column {spec.name!r} holds values that are no strings")
-    elif array.dtype.kind not in KINDS[spec.type] or (array.dtype.kind == "O" and spec.type != "string"):
-        yield Violation(
-            field=spec.name, check="type", rows=len(array), what=f"column {spec.name!r} has dtype {array.dtype}, contract says {spec.type}"
-        )
-        return
-    else:
-        yield None
-    if not spec.nullable:
-        yield _rows(spec.name, "null", null, f"column {spec.name!r} is null")
-    if spec.categories:
-        allowed = set(spec.categories)
-        other = [not skip and str(value) not in allowed for value, skip in zip(array, null | wrong, strict=True)]
-        yield _rows(spec.name, "category", np.array(other, bool), f"column {spec.name!r} is none of its {len(allowed)} categories")
-    if spec.type in ("float", "int"):
-        if array.dtype.kind == "f":
-            yield _rows(spec.name, "finite", np.isinf(array), f"column {spec.name!r} is infinite")
-        yield from _range_checks(spec, array[:, None], f"column {spec.name!r}")
-
-
-def _check_text(spec: Text, array: Array) -> Iterator[Violation | None]:
-    if array.ndim != 1 or array.dtype.kind not in "UO":
-        what = f"input {spec.name!r} has dtype {array.dtype} and shape {array.shape}, contract says one text a row"
-        yield Violation(field=spec.name, check="type", rows=len(array) if array.ndim else 0, what=what)
-        return
-    strings = np.array([isinstance(value, str) for value in array], dtype=bool)
-    yield _rows(spec.name, "type", ~strings, f"input {spec.name!r} is no text")
-    broken = [isinstance(value, str) and not _is_unicode(value) for value in array]
-    yield _rows(spec.name, "unicode", np.array(broken, bool), f"input {spec.name!r} holds half of a surrogate pair, which is no character")
-    if spec.longest is not None:
-        longer = [isinstance(value, str) and len(value) > spec.longest for value in array]
-        yield _rows(spec.name, "longest", np.array(longer, bool), f"input {spec.name!r} is longer than {spec.longest:,} characters")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _range_checks(spec: Tensor | Column, flat: Any, what: str) -> Iterator[Violation | None]:
-    unit = f" {spec.unit}" if spec.unit else ""
-    with np.errstate(over="ignore"):  # a limit that float16 cannot hold becomes infinity
-        low = None if spec.low is None else (flat < spec.low).any(axis=1)
-        high = None if spec.high is None else (flat > spec.high).any(axis=1)
-    if low is not None:
-        yield _rows(spec.name, "low", low, f"{what} is below {spec.low:g}{unit}")
-    if high is not None:
-        yield _rows(spec.name, "high", high, f"{what} is above {spec.high:g}{unit}")
-
-
-def nulls(array: Array) -> NDArray[np.bool_]:
-    """(n,) bool: NaN in floats; None, NaN, NaT or pandas.NA in object arrays."""
-    if array.dtype.kind == "f":
-        return np.isnan(array)
-    if array.dtype.kind == "O":
-        return np.array([_is_null(value) for value in array], dtype=bool)
-    return np.zeros(len(array), dtype=bool)
-
-
-def _is_null(value: object) -> bool:
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas.NA does not say whether it equals itself
-        return True
-    except ValueError:  # an array inside an object array
-        return False
-
-
-def _rows(field: str, check: str, bad: NDArray[np.bool_], what: str) -> Violation | None:
-    rows = int(bad.sum())
+def row_faults(rows: int, limits: Rows, *, request: bool) -> list[Found]:
+    """What is wrong with the number of rows; of a request, there are limits of its own."""
+    unit = "row" if rows == 1 else "rows"
     if not rows:
-        return None
-    first = int(np.flatnonzero(bad)[0])
-    return Violation(field=field, check=check, rows=rows, what=f"{what} in {rows:,} of {len(bad):,} rows, first at row {first}")
+        said = "the request has no rows" if request else "the data have no rows"
+    elif request and limits.per_request is not None and rows > limits.per_request:
+        said = f"the request has {rows:,} {unit}, at most {limits.per_request:,} are answered at once"
+    elif not request and limits.at_least is not None and rows < limits.at_least:
+        said = f"the data have {rows:,} {unit}, at least {limits.at_least:,} are wanted"
+    elif not request and limits.at_most is not None and rows > limits.at_most:
+        said = f"the data have {rows:,} {unit}, at most {limits.at_most:,} are wanted"
+    else:
+        return []
+    return [Found(demand=Demand(field="", check="rows", what=said), rows=rows)]
+
+
+def _violation(found: Found, rows: int, known: Mapping[str, Input]) -> Violation:
+    demand = found.demand
+    what = demand.what
+    if demand.check not in ALL_ROWS:
+        what += f" in {found.rows:,} of {rows:,} rows"
+        what += f", first at row {found.first[0]:,}" if found.first else ""
+    field = known.get(demand.field)
+    examples = tuple(
+        example(demand, field, place, found.values[i : i + 1]) for i, place in enumerate(_places(found.first[:MOST_EXAMPLES], found.places))
+    )
+    return Violation(field=demand.field, check=demand.check, rows=found.rows, what=what, kind=demand.kind, examples=examples)
+
+
+def _places(rows: Sequence[int], inside: Sequence[tuple[int, ...]]) -> list[str]:
+    """``row 3``, or ``row 3 at (0, 12, 5)``."""
+    return [f"row {row:,}" + (f" at {inside[i]}" if i < len(inside) and inside[i] else "") for i, row in enumerate(rows)]
+
+
+def example(demand: Demand, field: Input | None, place: str, value: Sequence[Any]) -> str:
+    """One place, and what stands there as far as it may be told.
+
+    Of what the contract calls personal nothing is told, and of a wrong type its name alone. Numbers, times and truth values are told; a
+    string is told as its shape (``Xx-99``) unless the contract says that the column holds nothing personal (``pii = "none"``).
+    """
+    if not value or field is None or demand.check in ("null", "unicode"):
+        return place
+    if demand.check == "type":
+        return f"{place}: {type(value[0]).__name__}"
+    if is_personal(field):
+        return f"{place}: personal, withheld"
+    return f"{place}: {_shown(field, value[0])}"
+
+
+def _shown(field: Input, value: Any) -> str:
+    if isinstance(value, str):
+        text = value if isinstance(field, Column | Text) and field.pii == NOT_PERSONAL else shape_of(value)
+        return repr(text if len(text) <= LONGEST_EXAMPLE else f"{text[: LONGEST_EXAMPLE - 1]}…")
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ")
+    return f"{value:.6g}" if isinstance(value, float) else str(value)[:LONGEST_EXAMPLE]
+
+
+def shape_of(text: str) -> str:
+    """A text with its letters and digits made all alike: what is wrong with it can mostly be seen, and who it is about cannot.
+
+    >>> shape_of("Ada 1815")
+    'Xxx 9999'
+    """
+    return "".join("9" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in text[: LONGEST_EXAMPLE + 1])

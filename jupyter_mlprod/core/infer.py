@@ -9,12 +9,14 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.bundle import Scores
-from jupyter_mlprod.core.conformance import check_batch, nulls
-from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, ContractEdit, Input, Tensor, Text, edited
+from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
+from jupyter_mlprod.core.values import nulls
 
 TENSOR, TEXT = "input", "text"
 EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii; [data.COLUMN] takes pii"

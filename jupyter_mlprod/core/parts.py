@@ -9,7 +9,7 @@ import msgspec
 from jupyter_mlprod.core import bundle as layout
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import CODE, Normalization, OperatingPoint
-from jupyter_mlprod.core.contract import ContractEdit, data_faults
+from jupyter_mlprod.core.contract_edit import ContractEdit, data_faults
 from jupyter_mlprod.core.document import decode_toml, toml_text
 from jupyter_mlprod.core.dossier import read_words
 from jupyter_mlprod.core.errors import Code, MlprodError

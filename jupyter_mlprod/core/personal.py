@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text, is_personal
 from jupyter_mlprod.core.raw import Array, Raw, rows
 
 SEED = 0
@@ -28,7 +28,7 @@ def at_rest(contract: Contract, raw: Raw) -> Raw:
 
 
 def _kept(field: Input, array: Array, *, n: int) -> Array:
-    if not field.pii:
+    if not is_personal(field):
         return array
     match field:
         case Tensor():

@@ -9,16 +9,15 @@ must have measured; a rule of the project's with the same measure and place repl
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from jupyter_mlprod.core.document import decode_toml, line_numbers, line_of
+from jupyter_mlprod.core.duration import Duration, seconds
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.record import Record
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[smhd](?!\n)$")]
 ANY = "*"
 
 
@@ -53,7 +52,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def max_age_s(self) -> float:
-        return int(self.max_age[:-1]) * SECONDS[self.max_age[-1]]
+        return seconds(self.max_age)
 
 
 class Policy(Record, frozen=True, kw_only=True, tag="policy/1"):

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from jupyter_mlprod.core import bundle as layout
+from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import GRAPH, MODULE, Bundle, Training
 from jupyter_mlprod.core.capture import Capture
-from jupyter_mlprod.core.conformance import demand, nulls
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
@@ -22,6 +22,7 @@ from jupyter_mlprod.core.ports import Ports, Runtime
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.trial import are_numbers, shapes_of, taken
+from jupyter_mlprod.core.values import nulls
 from jupyter_mlprod.core.verdict import judge
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.answer import class_probabilities, decided
+from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.bundle import Bundle
-from jupyter_mlprod.core.conformance import Conformance, check_batch
+from jupyter_mlprod.core.conformance import Conformance
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.difference import Answers, broken_rows, row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
@@ -35,13 +36,11 @@ def joined(notes: list[str]) -> str:
 
 
 def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
-    """How many demands of the contract the rows break. Zero rows count as zero checks, which never pass; a missing input fails."""
+    """How many demands of the contract the rows break. Data without rows break one."""
     result: Conformance = check_batch(contract, raw)
-    astray = any(violation.check in ("present", "unknown") for violation in result.violations)  # of whatever rows there are, none is seen
-    n = result.checks if result.rows or astray else 0
     broken = [violation.what for violation in result.violations]
     return (
-        count("violations", len(broken), n=n, note=joined(broken)),
+        count("violations", len(broken), n=result.checks, note=joined(broken)),
         count("rows", result.rows, n=result.rows, note=f"{result.checks} checks ran on {result.rows:,} rows"),
     )
 

@@ -22,7 +22,7 @@ import numpy as np
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
-from jupyter_mlprod.core.contract import ContractEdit
+from jupyter_mlprod.core.contract_edit import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, did_you_mean, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.execute import load_function

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.answer import class_probabilities, decided, scores_of
+from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import Bundle
-from jupyter_mlprod.core.conformance import demand
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports

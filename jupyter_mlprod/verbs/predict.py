@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jupyter_mlprod.core.conformance import demand
+from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array, part, rows

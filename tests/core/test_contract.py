@@ -2,7 +2,8 @@
 
 import pytest
 
-from jupyter_mlprod.core.contract import Column, Contract, ContractEdit, FieldEdit, Tensor, edited
+from jupyter_mlprod.core.contract import Column, Contract, Tensor
+from jupyter_mlprod.core.contract_edit import ContractEdit, FieldEdit, edited
 
 OUTPUTS = (Tensor(name="scores", dtype="float32", shape=("batch", 3)),)
 ONE_TENSOR = Contract(inputs=(Tensor(name="input", dtype="float32", shape=("batch", 64)),), outputs=OUTPUTS)
@@ -24,8 +25,10 @@ def test_declarations_are_laid_over_the_example() -> None:
     site = FieldEdit(categories=("a", "b"), nullable=True)
     contract, faults = edit(TABLE, age=FieldEdit(low=0, high=120, unit="years"), site=site)
     assert faults == ()
-    assert contract.inputs[0] == Column(name="age", type="int", low=0, high=120, unit="years")
-    assert contract.inputs[1] == Column(name="site", type="string", categories=("a", "b"), nullable=True)
+    assert contract.inputs[0] == Column(name="age", type="int", low=0, high=120, unit="years", declared=("high", "low", "unit"))
+    assert contract.inputs[1] == Column(
+        name="site", type="string", categories=("a", "b"), nullable=True, declared=("categories", "nullable")
+    )
     assert contract.inputs[2] == TABLE.inputs[2]
     assert contract.outputs == TABLE.outputs
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jupyter_mlprod.core.conformance import check_batch
+from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.personal import at_rest
 from jupyter_mlprod.core.raw import Array

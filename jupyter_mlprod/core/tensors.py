@@ -1,0 +1,160 @@
+"""Tensors against a contract, whole batches and single requests alike: vectorised, and quick to say that all is well.
+
+A tensor is compared in its own type. What stands after *dtype* and *shape* makes sense only where both hold, so it is asked only then;
+how many demands were asked is part of the answer.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_mlprod.core.conformance import MOST_EXAMPLES
+from jupyter_mlprod.core.contract import Tensor
+from jupyter_mlprod.core.demands import Demand, TensorPlan
+from jupyter_mlprod.core.raw import Array
+
+SUM_SLACK = 1e-3
+"""How far the sum of a row may be off: half precision rounds."""
+COLOR_CHANNELS = (1, 3, 4)
+
+Mask = NDArray[np.bool_]
+
+
+class BrokenRows(msgspec.Struct, frozen=True, kw_only=True):
+    """A demand on a tensor that is broken.
+
+    Attributes
+    ----------
+    bad : (rows,) the rows that break it; None where the tensor as a whole does
+    places : of the first three rows, where in the row the first such value stands, and that value
+    what : a sentence about the tensor as a whole
+    """
+
+    demand: Demand
+    bad: Mask | None
+    places: tuple[tuple[tuple[int, ...], Any], ...] = ()
+    what: str = ""
+
+
+def check_tensors(plans: tuple[TensorPlan, ...], named: Mapping[str, Array]) -> tuple[int, list[BrokenRows]]:
+    """How many demands were asked, and which are broken; a named dimension is equal wherever it appears."""
+    dims: dict[str, int] = {}
+    checks, broken = 0, []
+    for plan in plans:
+        if plan.tensor.name not in named:
+            checks += 1
+            broken.append(BrokenRows(demand=plan.demands["present"], bad=None, what=plan.demands["present"].what))
+            continue
+        for found in _check(plan, named[plan.tensor.name], dims):
+            checks += 1
+            if found is not None:
+                broken.append(found)
+    return checks, broken
+
+
+def surely_fine(tensor: Tensor, array: Array) -> bool:
+    """Whether all demands on values hold: one pass for the limits, which NaN and infinity break too, or one product without limits."""
+    floats = array.dtype.kind == "f"
+    if not array.size or (floats and tensor.sum_to is not msgspec.UNSET):
+        return False
+    if tensor.low is None and tensor.high is None:
+        if not (floats and tensor.finite):
+            return True
+        flat = array.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return math.isfinite(float(np.dot(flat, flat)))
+    least, most = array.min(), array.max()
+    if floats and tensor.finite and not (math.isfinite(least) and math.isfinite(most)):
+        return False
+    with np.errstate(over="ignore"):  # a limit that float16 cannot hold becomes infinity
+        return bool((tensor.low is None or least >= tensor.low) and (tensor.high is None or most <= tensor.high))
+
+
+def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[BrokenRows | None]:
+    """Demands on one tensor, in the order in which a later one makes sense only after the earlier."""
+    tensor, demands = plan.tensor, plan.demands
+    yield None  # it is present
+    wanted = np.dtype(tensor.dtype)
+    if not _kinds_fit(array.dtype, wanted):
+        what = f"{_word(demands['dtype'])} has dtype {array.dtype}, contract says {tensor.dtype}"
+        yield BrokenRows(demand=demands["dtype"], bad=None, what=what)
+        return
+    narrower = wanted.kind in "fiu" and array.dtype != wanted and not np.can_cast(array.dtype, wanted)
+    if not narrower:
+        yield None
+    if not _fits(tensor.shape, array.shape, dims):
+        what = f"{_word(demands['shape'])} has shape {array.shape}, contract says ({', '.join(map(str, tensor.shape))})"
+        yield BrokenRows(demand=demands["shape"], bad=None, what=what)
+        return
+    yield None
+    if "layout" in demands:
+        yield None if _channels_fit(tensor, array.shape) else BrokenRows(demand=demands["layout"], bad=None, what=demands["layout"].what)
+    asked = [check for check in ("finite", "low", "high", "sum") if check in demands]
+    if not narrower and surely_fine(tensor, array):
+        yield from (None for _ in asked)
+        return
+    flat: Any = array.reshape(len(array), math.prod(array.shape[1:]))
+    if narrower:
+        least, most = _extent(wanted)
+        yield _broken(demands["dtype"], array, np.isfinite(flat) & ((flat < least) | (flat > most)))
+    for check in asked:
+        yield _broken(demands[check], array, _bad_values(tensor, check, flat))
+
+
+def _bad_values(tensor: Tensor, check: str, flat: Any) -> Mask:
+    """(rows, values) or, for a sum, (rows, 1)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        match check:
+            case "finite":
+                return np.asarray(~np.isfinite(flat)) if flat.dtype.kind == "f" else np.zeros(flat.shape, bool)
+            case "low":
+                return np.asarray(flat < tensor.low)
+            case "high":
+                return np.asarray(flat > tensor.high)
+            case _:
+                off = np.abs(flat.astype(np.float64).sum(axis=1, keepdims=True) - float(tensor.sum_to or 0.0))
+                return np.asarray(~(off <= SUM_SLACK))
+
+
+def _broken(demand: Demand, array: Array, bad: Mask) -> BrokenRows | None:
+    rows: Mask = np.asarray(bad.any(axis=1))
+    if not rows.any():
+        return None
+    places: list[tuple[tuple[int, ...], Any]] = []
+    for row in np.flatnonzero(rows)[:MOST_EXAMPLES]:
+        if bad.shape[1] == 1 and array[row].size != 1:
+            places.append(((), float(array[row].astype(np.float64).sum())))
+        else:
+            index = np.unravel_index(int(bad[row].argmax()), array.shape[1:])
+            places.append((tuple(map(int, index)), array[row][index].item()))
+    return BrokenRows(demand=demand, bad=rows, places=tuple(places))
+
+
+def _word(demand: Demand) -> str:
+    return demand.what.partition(" does not ")[0]
+
+
+def _kinds_fit(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Whether a cast could keep every value: no fraction to an integer, no truth value to or from a number."""
+    return given.kind in "fiub" and not (wanted.kind != "f" and given.kind == "f") and (wanted.kind == "b") == (given.kind == "b")
+
+
+def _extent(kind: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the greatest number of a type; beyond them a cast wraps round or becomes infinite."""
+    info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+    return (float(info.min), float(info.max)) if kind.kind == "f" else (int(info.min), int(info.max))
+
+
+def _fits(wanted: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, int]) -> bool:
+    if len(wanted) != len(shape):
+        return False
+    return all(size == (dims.setdefault(want, size) if isinstance(want, str) else want) for want, size in zip(wanted, shape, strict=True))
+
+
+def _channels_fit(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    size = shape[str(tensor.layout).index("C")]
+    return size == len(tensor.channels) if tensor.channels else size in COLOR_CHANNELS
