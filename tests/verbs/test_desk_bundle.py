@@ -139,7 +139,7 @@ def test_violations_name_field_rows_and_limit_but_no_value(bare_desk: Desk) -> N
 def test_a_check_of_zero_rows_never_passes(bare_desk: Desk) -> None:
     bare_desk.package(0.0)
     np.save(bare_desk.folder / "none.npy", np.zeros((0, 3)))
-    assert exit_status(bare_desk.run(Check(subject="tiny", data="none.npy"), Evidence)) == 3
+    assert exit_status(bare_desk.run(Check(subject="tiny", data="none.npy"), Evidence)) == 1
 
 
 def test_a_target_may_be_labels_and_a_slice_a_file(bare_desk: Desk) -> None:
@@ -176,4 +176,4 @@ def test_answers_are_written_whole(bare_desk: Desk, suffix: str) -> None:
 def test_a_tensor_contract_is_read_off_the_example(bare_desk: Desk) -> None:
     made = bare_desk.package(0.0, contract="[inputs.point]\nlow = -100")
     (bundle,) = [bundle for name, bundle, _ in bare_desk.workspace().bundles.all() if name == made]
-    assert bundle.contract.inputs == (Tensor(name="point", dtype="float64", shape=("batch", 3), low=-100.0),)
+    assert bundle.contract.inputs == (Tensor(name="point", dtype="float64", shape=("batch", 3), low=-100.0, declared=("low",)),)
