@@ -8,7 +8,7 @@ import datetime
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -55,7 +55,7 @@ class RowChecker:
         self.rules = [(one, evaluator(one.term)) for one in plan.rules]
         self.types = {one.column.name: one.column.type for one in plan.columns}
 
-    def checks(self, named: Mapping[str, Values]) -> int:
+    def checks(self, named: Container[str]) -> int:
         """How many demands on columns run: of a column that is missing its presence alone, and a rule wherever it stands."""
         known = sum(len(one.plan.demands) if one.plan.column.name in named else 1 for one in self.columns)
         return known + len(self.plan.ages) + len(self.plan.rules)
@@ -148,7 +148,7 @@ class _ColumnChecker:
             values = plain_values(values)
         try:
             msgspec.convert(values, self.type, builtin_types=(datetime.datetime,))
-        except (msgspec.ValidationError, RecursionError):
+        except (msgspec.ValidationError, RecursionError, UnicodeEncodeError):  # half a surrogate pair where a time is wanted
             return False
         if self.plan.column.type != "string":
             return True
@@ -223,7 +223,8 @@ def type_of(column: Column) -> Any:
     low, high = whole_limits(column)
     match column.type:
         case "float":
-            return Annotated[float, msgspec.Meta(**_within(low, high, -FLOAT_EXACT, FLOAT_EXACT))]
+            most = FLOAT_EXACT - 1  # an integer becomes a float before it is compared, and the one after 2^53 becomes 2^53
+            return Annotated[float, msgspec.Meta(**_within(low, high, -most, most))]
         case "int":
             return Annotated[int, msgspec.Meta(**_within(low, high, INT_LEAST, INT_MOST))]
         case "bool":
