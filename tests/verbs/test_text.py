@@ -83,7 +83,7 @@ def made_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         bundle = Desk(folder).run(MOODS, Bundle)
-    assert bundle.contract.inputs == (Text(name="message", longest=2000),)
+    assert bundle.contract.inputs == (Text(name="message", longest=2000, declared=("longest",)),)
     return folder
 
 
