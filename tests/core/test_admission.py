@@ -1,6 +1,7 @@
 """What happens to a request that breaks its contract is what the contract says, and nothing is imputed or passed unmarked."""
 
 import datetime
+import decimal
 import json
 from typing import Any
 
@@ -225,3 +226,8 @@ def test_no_value_of_personal_data_is_told() -> None:
     error = refused(contract, {"age": 1, "site": "a", "email": "ada lovelace"})
     assert "ada" not in str(error)
     assert "email" in error.hint
+
+
+def test_a_decimal_is_no_number_of_a_float_column() -> None:
+    contract = table(Column(name="load", type="float"))
+    assert "are no numbers" in refused(contract, {"load": decimal.Decimal(3)}).message
