@@ -1,10 +1,12 @@
 """Data files and live data as raw batches: .npy, .npz, .csv, .parquet; numpy, pandas, polars, torch, lists.
 
 A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
-(``null/<column>``), because nothing here is ever pickled. Texts that come without a name are written as an archive with one nameless
+(``null/<column>``), because nothing here is ever pickled. Times without a zone are datetime64; those with one are datetimes in an object
+array, and on disk their UTC (``utc/<column>``). Texts that come without a name are written as an archive with one nameless
 column, and read as what they were.
 """
 
+import datetime
 import io
 import tokenize
 import uuid
@@ -19,9 +21,9 @@ import numpy as np
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.npy import ENDS, UTF8
-from jupyter_mlprod.core.raw import NULL, Array, Raw, as_bytes, object_array, with_nulls
+from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.values import nulls
+from jupyter_mlprod.core.values import is_null, nulls, plain_values, state_of, timed
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -128,7 +130,11 @@ def _read_table(file: Path) -> Raw:
 
 def _column(series: Any) -> Array:
     """A column of pandas or polars; strings and nullable types become object arrays with None."""
+    if getattr(getattr(series, "dtype", None), "time_zone", None):  # polars gives numpy the moments without it
+        return object_array(series.to_list())
     values = np.asarray(series.to_numpy())
+    if values.dtype.kind == "f" and _holds_integers(getattr(series, "dtype", None)):  # numpy has no null among integers
+        return object_array([None if is_null(value) else value for value in series.to_list()])
     if values.dtype.kind not in "OTU":
         return values
     missing = series.isna() if hasattr(series, "isna") else series.is_null()
@@ -139,10 +145,17 @@ def _column(series: Any) -> Array:
     return result
 
 
+def _holds_integers(dtype: Any) -> bool:
+    """Whether that is what a dtype of pandas or polars says."""
+    return bool(dtype.is_integer()) if hasattr(dtype, "is_integer") else getattr(dtype, "kind", "") in ("i", "u")
+
+
 def _plain(values: Array, present: list[Any]) -> Array:
-    """An object column of numbers as numbers: nullable integers become floats with NaN."""
+    """An object column of numbers as numbers; integers some of which are null stay what they are."""
     if len(present) == len(values):
         return np.array(list(values))
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in present):
+        return values
     return np.array([np.nan if value is None else float(value) for value in values])
 
 
@@ -150,18 +163,35 @@ def _array(value: Any) -> Array:
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu().numpy()
     elif hasattr(value, "to_numpy"):
-        return _texts(_column(value))
+        column = _column(value)
+        return column if _are_times(column) or _are_integers(column) else _texts(column)
     if isinstance(value, list | tuple) and any(isinstance(item, str) for item in value):
         return _texts(object_array(value))
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise MlprodError(Code.BAD_DATA, f"a {type(value).__name__} is not rows of equal length: {_one_line(error)}") from None
+    if _are_times(array) or _are_integers(array):
+        return array
     if array.ndim == 0 or (array.dtype.kind == "O" and any(x is not None and not isinstance(x, str) for x in array.ravel())):
         raise MlprodError(
             Code.BAD_DATA, f"a {type(value).__name__} cannot be read as rows", hint="give an array, a table, or a mapping of columns"
         )
     return array
+
+
+def _are_times(array: Array) -> bool:
+    """Whether an object array holds times and nulls, and a time."""
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return False
+    present = [value for value in array if not is_null(value)]
+    return bool(present) and all(isinstance(value, datetime.date) for value in present)
+
+
+def _are_integers(array: Array) -> bool:
+    """Whether an object array holds integers of 64 bits and nulls, and an integer."""
+    present = [value for value in plain_values(array) if not is_null(value)] if array.dtype.kind == "O" and array.ndim == 1 else []
+    return bool(present) and all(state_of("int", value) == "" for value in present)
 
 
 def _texts(array: Array) -> Array:
@@ -192,6 +222,15 @@ def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
             stored[name] = array
             continue
         gone = nulls(array)
+        if _are_times(array):
+            zoned = next(value for value, null in zip(array, gone, strict=True) if not null)
+            aware = isinstance(zoned, datetime.datetime) and zoned.tzinfo is not None
+            stored[UTC + name if aware else name] = timed(array)
+            continue
+        if _are_integers(array):
+            stored[name] = np.array([0 if null else int(value) for null, value in zip(gone, array, strict=True)], np.int64)
+            stored[NULL + name] = gone
+            continue
         strings = object_array(["" if null else str(value) for null, value in zip(gone, array.tolist(), strict=True)])
         if name == NAMELESS or _padded_bytes(strings) > MOST_PADDED_BYTES:
             stored[UTF8 + name], stored[ENDS + name] = as_bytes(strings)

@@ -18,7 +18,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.lookalike import alike
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.rows import Broken, RowChecker
-from jupyter_mlprod.core.tensors import BrokenRows, check_tensors
+from jupyter_mlprod.core.tensors import BrokenRows, TensorChecker
 
 
 def readied(contract: Contract, view: View = "serving", *, clock: bool) -> Plan:
@@ -50,6 +50,8 @@ class BatchChecker:
         self.contract = contract
         self.plan = readied(contract, view, clock=clock)
         self.rows = RowChecker(self.plan)
+        self.tensors = TensorChecker(self.plan.tensors)
+        self.categories = {one.column.name: one.column.categories for one in self.plan.columns}
         self.fields = fields_of(contract, view)
 
     def check(self, raw: Raw, *, now: datetime.datetime | None = None, request: bool = False) -> Conformance:
@@ -63,18 +65,24 @@ class BatchChecker:
         """
         named = named_inputs(self.contract, raw)
         n = row_count(named)
-        lengths = {name: len(array) for name, array in named.items() if np.ndim(array)}
-        found = [*row_faults(n, self.plan.rows, request=request), *odd_lengths(lengths, self.plan)]
+        found = [*row_faults(n, self.plan.rows, request=request), *odd_lengths(lengths_of(named), self.plan)]
         checks = 1
         if self.plan.tensors:
-            asked, broken = check_tensors(self.plan.tensors, named)
+            asked, broken = self.tensors.check(named)
             checks += asked + 1
-            found += [*(_of_tensor(one, n) for one in broken), *_unknown(self.plan, named)]
+            found += [*(found_in_tensor(one, n) for one in broken), *unknown_tensors(self.plan, named)]
         elif not any(one.demand.field == LENGTHS for one in found):
             checks += self.rows.checks(named)
-            categories = {one.column.name: one.column.categories for one in self.plan.columns}
-            found += (_of_rows(one, categories) for one in self.rows.broken(named, rows=n, now=now))
+            found += map(self.found, self.rows.broken(named, rows=n, now=now))
         return conformance(checks=checks, rows=n, found=found, fields=self.fields)
+
+    def found(self, broken: Broken) -> Found:
+        """What there is to tell of rows that break a demand on a column or a rule."""
+        demand, rows = broken.demand, broken.rows
+        if demand.check in ALL_ROWS:
+            return Found(demand=demand, rows=len(rows))
+        note = alike(Counter(broken.values), self.categories[demand.field]) if demand.check == "category" else ""
+        return Found(demand=demand, rows=len(rows), first=rows[:MOST_EXAMPLES], values=broken.values[:MOST_EXAMPLES], note=note)
 
 
 def check_batch(contract: Contract, raw: Raw, *, view: View = "serving", now: datetime.datetime | None = None) -> Conformance:
@@ -103,11 +111,16 @@ def named_inputs(contract: Contract, raw: Raw) -> Mapping[str, Array]:
 
 def row_count(named: Mapping[str, Array]) -> int:
     """The rows of the longest input; 0 where none has any."""
-    return max((len(array) for array in named.values() if np.ndim(array)), default=0)
+    return max(lengths_of(named).values(), default=0)
 
 
 LENGTHS = "*"
 """The field of the demand that all inputs have as many rows."""
+
+
+def lengths_of(named: Mapping[str, Array]) -> dict[str, int]:
+    """Rows by name, of what has rows."""
+    return {name: len(array) for name, array in named.items() if np.ndim(array)}
 
 
 def odd_lengths(lengths: Mapping[str, int], plan: Plan) -> Iterator[Found]:
@@ -119,7 +132,7 @@ def odd_lengths(lengths: Mapping[str, int], plan: Plan) -> Iterator[Found]:
         yield Found(demand=Demand(field=LENGTHS, check="rows", what=what), rows=found[-1])
 
 
-def _unknown(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
+def unknown_tensors(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
     """Tensors that the contract does not name; a table may have columns besides."""
     names = {one.tensor.name for one in plan.tensors}
     extra = [name for name in named if name not in names]
@@ -130,7 +143,8 @@ def _unknown(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
         yield Found(demand=Demand(field=extra[0][:80], check="unknown", what=what), rows=0)
 
 
-def _of_tensor(broken: BrokenRows, n: int) -> Found:
+def found_in_tensor(broken: BrokenRows, n: int) -> Found:
+    """What there is to tell of a tensor."""
     demand = msgspec.structs.replace(broken.demand, what=broken.what or broken.demand.what)
     if broken.bad is None:
         return Found(demand=demand, rows=n)
@@ -138,16 +152,3 @@ def _of_tensor(broken: BrokenRows, n: int) -> Found:
     first = tuple(map(int, rows[:MOST_EXAMPLES]))
     values, places = tuple(value for _, value in broken.places), tuple(place for place, _ in broken.places)
     return Found(demand=demand, rows=len(rows), first=first, values=values, places=places)
-
-
-def _of_rows(broken: Broken, categories: Mapping[str, tuple[str, ...]]) -> Found:
-    demand = broken.demand
-    if demand.check in ALL_ROWS:
-        return Found(demand=demand, rows=len(broken.rows))
-    return Found(
-        demand=demand,
-        rows=len(broken.rows),
-        first=broken.rows[:MOST_EXAMPLES],
-        values=broken.values[:MOST_EXAMPLES],
-        note=alike(Counter(broken.values), categories[demand.field]) if demand.check == "category" else "",
-    )
