@@ -11,8 +11,10 @@ RESET = Path("/proc/self/clear_refs")
 
 
 def peak_bytes(function: Callable[[], Any]) -> int:
-    """Bytes of resident memory at the highest point of a call, less those before it; the call is made once before, for warmth."""
-    function()
+    """Bytes of resident memory at the highest point of a call, less those before it.
+
+    An allocator keeps what it was given, so nothing of the size of the call may have run before it.
+    """
     gc.collect()
     RESET.write_text("5")
     before = resident("VmRSS")

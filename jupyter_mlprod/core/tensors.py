@@ -5,7 +5,8 @@ how many demands were asked is part of the answer.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from jupyter_mlprod.core.raw import Array
 SUM_SLACK = 1e-3
 """How far the sum of a row may be off: half precision rounds."""
 COLOR_CHANNELS = (1, 3, 4)
+PART_VALUES = 1 << 22
+"""Of which a mask is made at once."""
 
 Mask = NDArray[np.bool_]
 
@@ -100,9 +103,9 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
     flat: Any = array.reshape(len(array), math.prod(array.shape[1:]))
     if narrower:
         least, most = _extent(wanted)
-        yield _broken(demands["dtype"], array, np.isfinite(flat) & ((flat < least) | (flat > most)))
+        yield _broken(demands["dtype"], array, flat, lambda part: np.isfinite(part) & ((part < least) | (part > most)))
     for check in asked:
-        yield _broken(demands[check], array, _bad_values(tensor, check, flat))
+        yield _broken(demands[check], array, flat, partial(_bad_values, tensor, check))
 
 
 def _bad_values(tensor: Tensor, check: str, flat: Any) -> Mask:
@@ -120,16 +123,20 @@ def _bad_values(tensor: Tensor, check: str, flat: Any) -> Mask:
                 return np.asarray(~(off <= SUM_SLACK))
 
 
-def _broken(demand: Demand, array: Array, bad: Mask) -> BrokenRows | None:
-    rows: Mask = np.asarray(bad.any(axis=1))
+def _broken(demand: Demand, array: Array, flat: Any, bad_in: Callable[[Any], Mask]) -> BrokenRows | None:
+    """``bad_in`` is asked of a part of the rows after the other, so that what lies in a file needs no memory of its size."""
+    step = max(1, PART_VALUES // max(1, flat.shape[1]))
+    parts = [bad_in(flat[at : at + step]).any(axis=1) for at in range(0, len(flat), step)]
+    rows: Mask = np.concatenate(parts) if parts else np.zeros(0, bool)
     if not rows.any():
         return None
     places: list[tuple[tuple[int, ...], Any]] = []
     for row in np.flatnonzero(rows)[:MOST_EXAMPLES]:
+        bad = bad_in(flat[row : row + 1])
         if bad.shape[1] == 1 and array[row].size != 1:
             places.append(((), float(array[row].astype(np.float64).sum())))
         else:
-            index = np.unravel_index(int(bad[row].argmax()), array.shape[1:])
+            index = np.unravel_index(int(bad[0].argmax()), array.shape[1:])
             places.append((tuple(map(int, index)), array[row][index].item()))
     return BrokenRows(demand=demand, bad=rows, places=tuple(places))
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from jupyter_mlprod.adapters.data_files import DataFiles
 from jupyter_mlprod.adapters.frames import Frames
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.conformance import Conformance
@@ -43,7 +44,7 @@ def refused(contract: Contract, source: Any) -> str:
     try:
         checked(contract, source)
     except MlprodError as error:
-        return f"{error.code.value}: {error.message}"
+        return str(error)
     return ""
 
 
@@ -83,10 +84,13 @@ def test_a_file_says_what_its_frame_says(tmp_path: Path) -> None:
     frame = pl.DataFrame({"age": [1.0, 200, None, 4, 130], "sex": ["f", "x", None, "m", "y"], "more": [1, 2, 3, 4, 5]})
     frame.write_parquet(tmp_path / "rows.parquet", row_group_size=2)
     frame.write_csv(tmp_path / "rows.csv")
+    raw = {"age": frame["age"].to_numpy(), "sex": object_array(frame["sex"].to_list())}
+    DataFiles().write(raw, tmp_path / "rows.npz")
     wanted = checked(AGE, frame)
     assert wanted.violations
     assert checked(AGE, tmp_path / "rows.parquet") == wanted
     assert checked(AGE, tmp_path / "rows.csv") == wanted
+    assert checked(AGE, tmp_path / "rows.npz") == wanted
 
 
 def test_what_pandas_kept_as_index_is_no_column(tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_columns_of_different_lengths_are_one_finding() -> None:
     assert [one.what for one in result.violations] == ["the inputs differ in rows: 1, 2"]
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.npy", "rows.txt"])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.npy", "rows.npz", "rows.txt"])
 @pytest.mark.parametrize(
     "content", [b"", b"PAR1", b"\x00\xff\xfe,\n1,2,3\n", b"a,a\n1,2\n", b"PAR1" + bytes(100) + b"PAR1", b"a,b\n\xff,1\n2\n3,4,5\n"]
 )
@@ -222,7 +226,7 @@ def test_what_is_no_data_file_is_one_line(tmp_path: Path, name: str, content: by
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    for name in ("rows.parquet", "rows.csv", "rows.npy"):
+    for name in ("rows.parquet", "rows.csv", "rows.npy", "rows.npz"):
         with pytest.raises(MlprodError, match="bad-data") as error:
             checked(AGE, tmp_path / name)
         assert "\n" not in error.value.message
@@ -294,6 +298,24 @@ def test_tensors_are_held_against_the_demands_on_tensors(tmp_path: Path) -> None
     ):
         assert [(one.check, one.rows) for one in checked(IMAGE, source).violations] == [("finite", 1), ("high", 1)]
     assert checked(IMAGE, pixels) == checked(IMAGE, tmp_path / "rows.npy") == wanted
+
+
+def test_bad_values_far_apart_in_a_large_array_are_counted_and_placed(tmp_path: Path) -> None:
+    pixels = np.zeros((3_000_000, 2), np.float32)
+    pixels[[5, 2_500_000, 2_999_999], [1, 0, 1]] = 2
+    np.save(tmp_path / "rows.npy", pixels)
+    (violation,) = checked(IMAGE, tmp_path / "rows.npy").violations
+    assert violation.rows == 3
+    assert violation.examples == ("row 5 at (1,): 2", "row 2,500,000 at (0,): 2", "row 2,999,999 at (1,): 2")
+
+
+def test_a_query_that_cannot_be_run_is_one_line(tmp_path: Path) -> None:
+    for query in (
+        pl.scan_parquet(tmp_path / "none.parquet"),
+        pl.LazyFrame({"age": ["x"], "sex": ["f"]}).with_columns(pl.col("age").cast(pl.Int64)),
+    ):
+        assert refused(AGE, query).startswith("bad-data: the LazyFrame cannot be read")
+        assert "\n" not in refused(AGE, query)
 
 
 def test_ragged_rows_are_a_finding() -> None:
