@@ -17,7 +17,7 @@ from jupyter_mlprod.adapters.data_files import DataFiles
 from jupyter_mlprod.adapters.frames import Frames
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.conformance import Conformance
-from jupyter_mlprod.core.contract import Column, Contract, Expected, Freshness, Tensor, Text
+from jupyter_mlprod.core.contract import Column, ColumnType, Contract, Expected, Freshness, Tensor, Text
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import object_array
 from jupyter_mlprod.workspace import no_progress
@@ -109,6 +109,22 @@ def test_the_texts_of_a_csv_are_read_as_what_the_contract_says(tmp_path: Path) -
     )  # fmt: skip
     found = [("zip", "null", 1), ("n", "type", 1), ("n", "exact", 1), ("ok", "type", 1), ("at", "type", 1)]
     assert told(contract, path) == found
+
+
+def test_a_time_in_a_csv_has_the_zone_that_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("at,more\nsoon,1\n2026-01-02T03:04:05Z,2\n2026-01-02 03:04:05,3\n2026-01-02T03:04:05+02:00,4\n,5\n")
+    expected: dict[ColumnType, int] = {"time": 3, "time_utc": 2}
+    for kind, wrong in expected.items():
+        assert told(table(Column(name="at", type=kind)), path) == [("at", "null", 1), ("at", "type", wrong)]
+
+
+def test_names_with_dots_are_names(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a.b": [1.0, 2], "a": [{"b": 1}, {"b": 2}], "a b": [3.0, 4]})
+    frame.write_parquet(tmp_path / "rows.parquet")
+    contract = table(Column(name="a.b", type="float", high=1), Column(name="a b", type="float", high=1), Column(name="a", type="float"))
+    for source in (frame, tmp_path / "rows.parquet"):
+        assert told(contract, source) == [("a.b", "high", 1), ("a b", "high", 2), ("a", "type", 2)]
 
 
 def test_a_zone_is_neither_lost_nor_invented(tmp_path: Path) -> None:
@@ -316,6 +332,8 @@ def test_a_query_that_cannot_be_run_is_one_line(tmp_path: Path) -> None:
     ):
         assert refused(AGE, query).startswith("bad-data: the LazyFrame cannot be read")
         assert "\n" not in refused(AGE, query)
+    personal = pl.LazyFrame({"age": ["Ada Lovelace"], "sex": ["f"]}).with_columns(pl.col("age").cast(pl.Int64))
+    assert "Ada" not in refused(AGE, personal)
 
 
 def test_ragged_rows_are_a_finding() -> None:

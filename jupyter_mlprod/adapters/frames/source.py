@@ -6,6 +6,7 @@ says itself what its values are.
 
 import contextlib
 import csv
+import datetime
 import re
 import zipfile
 import zlib
@@ -99,7 +100,9 @@ def opened(value: Any, *, types: Mapping[str, ColumnType], head_rows: int = HEAD
 
 
 def one_line(error: BaseException) -> str:
-    """The beginning of what an error says."""
+    """The beginning of what an error says; but not where polars tells the values that it could not compute with."""
+    if isinstance(error, pl.exceptions.InvalidOperationError):
+        return type(error).__name__
     return " ".join(str(error).split())[:200]
 
 
@@ -230,16 +233,22 @@ def as_declared(texts: pl.Series, kind: ColumnType) -> Column:
             read = texts.str.strip_chars().cast(pl.Float64 if kind == "float" else pl.Int64, strict=False)
         case "bool":
             read = texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean)
-        case "time":
-            read = texts.str.to_datetime(time_unit="us", strict=False)
-        case "time_utc":
-            read = texts.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        case "time" | "time_utc":
+            return [_moment(text) for text in texts]
     if read.null_count() == texts.null_count():
         return read
     pairs = zip(texts.to_list(), read.to_list(), strict=True)
     return (
         [text if value is None and text is not None else value for text, value in pairs] if kind != "int" else [_integer(*p) for p in pairs]
     )
+
+
+def _moment(text: str | None) -> datetime.datetime | str | None:
+    """A text of ISO 8601, with or without a zone."""
+    try:
+        return None if text is None else datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def _integer(text: str | None, value: int | None) -> int | str | None:
