@@ -7,6 +7,7 @@ are compared by their bits, because the bits of floats of one sign ascend as the
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ SUM_SLACK = 1e-3
 COLOR_CHANNELS = (1, 3, 4)
 VALUES: tuple[Check, ...] = ("finite", "low", "high", "sum")
 """The demands on single values, or on those of a row."""
+PART_VALUES = 1 << 22
+"""Of which a mask is made at once."""
 
 Mask = NDArray[np.bool_]
 
@@ -174,9 +177,9 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
     flat: Any = array.reshape(len(array), math.prod(array.shape[1:]))
     if narrower:
         least, most = _extent(wanted)
-        yield _broken(demands["dtype"], array, np.isfinite(flat) & ((flat < least) | (flat > most)))
+        yield _broken(demands["dtype"], array, flat, lambda part: np.isfinite(part) & ((part < least) | (part > most)))
     for check in asked:
-        yield _broken(demands[check], array, _bad_values(tensor, check, flat))
+        yield _broken(demands[check], array, flat, partial(_bad_values, tensor, check))
 
 
 def broken_values(plan: TensorPlan, array: Array) -> Iterator[BrokenRows]:
@@ -186,7 +189,7 @@ def broken_values(plan: TensorPlan, array: Array) -> Iterator[BrokenRows]:
         return
     flat = array.reshape(len(array), math.prod(array.shape[1:]))
     for check in asked:
-        found = _broken(plan.demands[check], array, _bad_values(plan.tensor, check, flat))
+        found = _broken(plan.demands[check], array, flat, partial(_bad_values, plan.tensor, check))
         if found is not None:
             yield found
 
@@ -206,16 +209,20 @@ def _bad_values(tensor: Tensor, check: str, flat: Any) -> Mask:
                 return np.asarray(~(off <= SUM_SLACK))
 
 
-def _broken(demand: Demand, array: Array, bad: Mask) -> BrokenRows | None:
-    rows: Mask = np.asarray(bad.any(axis=1))
+def _broken(demand: Demand, array: Array, flat: Any, bad_in: Callable[[Any], Mask]) -> BrokenRows | None:
+    """``bad_in`` is asked of a part of the rows after the other, so that what lies in a file needs no memory of its size."""
+    step = max(1, PART_VALUES // max(1, flat.shape[1]))
+    parts = [bad_in(flat[at : at + step]).any(axis=1) for at in range(0, len(flat), step)]
+    rows: Mask = np.concatenate(parts) if parts else np.zeros(0, bool)
     if not rows.any():
         return None
     places: list[tuple[tuple[int, ...], Any]] = []
     for row in np.flatnonzero(rows)[:MOST_EXAMPLES]:
+        bad = bad_in(flat[row : row + 1])
         if bad.shape[1] == 1 and array[row].size != 1:
             places.append(((), float(array[row].astype(np.float64).sum())))
         else:
-            index = np.unravel_index(int(bad[row].argmax()), array.shape[1:])
+            index = np.unravel_index(int(bad[0].argmax()), array.shape[1:])
             places.append((tuple(map(int, index)), array[row][index].item()))
     return BrokenRows(demand=demand, bad=rows, places=tuple(places))
 

@@ -154,7 +154,7 @@ def told(result: Conformance) -> dict[tuple[str, str], int]:
     return {(one.field, one.check): one.rows for one in found if one.check != "rows" and one.rows}
 
 
-@settings(max_examples=1200)
+@settings(max_examples=1000)
 @given(contract=contracts(), data=tables(mixed=True), view=st.sampled_from(["serving", "training"]), now=st.sampled_from([None, NOW]))
 def test_the_oracle_and_both_back_ends_agree_on_objects_of_any_type(
     contract: Contract, data: dict[str, list[Any]], view: View, now: datetime.datetime | None
@@ -194,7 +194,7 @@ DTYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=250)
 @given(
     contract=contracts(), data=tables(mixed=False), kinds=st.permutations(list(NAMES.values())), same=st.integers(0, 3),
     now=st.sampled_from([None, NOW]),

@@ -6,7 +6,7 @@ as it is goes value by value through the same functions as a request, so there i
 
 import datetime
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_mlprod.adapters.frames.check import FrameChecker
 from jupyter_mlprod.adapters.frames.source import BATCH_ROWS, HEAD_ROWS, Piece, Source, opened
@@ -15,14 +15,16 @@ from jupyter_mlprod.core.batch import odd_lengths, readied
 from jupyter_mlprod.core.conformance import Conformance, conformance, row_faults
 from jupyter_mlprod.core.contract import Contract, View, fields_of
 from jupyter_mlprod.core.demands import Plan
-from jupyter_mlprod.core.ports import Progress
 from jupyter_mlprod.core.rows import RowChecker
+
+if TYPE_CHECKING:
+    from jupyter_mlprod.core.ports import Progress
 
 
 class Frames:
     """Port `Frames`; ``head_rows`` and ``batch_rows`` are how many rows of what is in memory are looked at first, and of a file at once."""
 
-    def __init__(self, progress: Progress, *, head_rows: int = HEAD_ROWS, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(self, progress: "Progress", *, head_rows: int = HEAD_ROWS, batch_rows: int = BATCH_ROWS) -> None:
         self.progress = progress
         self.head_rows = head_rows
         self.batch_rows = batch_rows

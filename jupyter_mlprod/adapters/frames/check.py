@@ -13,7 +13,17 @@ from typing import Any
 import polars as pl
 
 from jupyter_mlprod.adapters.frames.columns import Column, values_at
-from jupyter_mlprod.adapters.frames.masks import classes_of, counted_classes, is_suspect, masks, quick, unmatched
+from jupyter_mlprod.adapters.frames.masks import (
+    asks_texts,
+    bad_texts,
+    classes_of,
+    counted_classes,
+    counts_of,
+    is_one_of,
+    is_suspect,
+    masks,
+    quick,
+)
 from jupyter_mlprod.adapters.frames.ready import Ready, ready
 from jupyter_mlprod.adapters.frames.rules import broken_age, broken_rule, operand
 from jupyter_mlprod.adapters.frames.source import Source
@@ -22,9 +32,20 @@ from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Found
 from jupyter_mlprod.core.demands import AgePlan, Check, ColumnPlan, Plan
 from jupyter_mlprod.core.expected import distribution_fault
 from jupyter_mlprod.core.expression import KINDS
+from jupyter_mlprod.core.lookalike import MOST_DISTINCT
 
 Masks = dict[tuple[int, Check], pl.Expr]
 """By the number of a column in the plan and the demand."""
+
+
+def _selected(frame: pl.DataFrame, *exprs: pl.Expr) -> pl.DataFrame:
+    """What several expressions have in common is computed once."""
+    return frame.lazy().select(*exprs).collect()
+
+
+def _counts(broken: Masks) -> Iterator[pl.Expr]:
+    """How many rows break each demand."""
+    return (mask.sum().alias(f"{index} {check}") for (index, check), mask in broken.items())
 
 
 class FrameChecker:
@@ -44,6 +65,7 @@ class FrameChecker:
         }
         self.ages = [Tally(age.demand) for age in plan.ages]
         self.rules = [Tally(rule.demand) for rule in plan.rules]
+        self.texts = [index for index, one in self.columns.items() if asks_texts(one)]
         self.classes: dict[int, list[int]] = {}
         self.keys: dict[int, list[pl.Series]] = {index: [] for index, one in self.columns.items() if "unique" in one.demands}
 
@@ -53,20 +75,22 @@ class FrameChecker:
         held = [series for one in readies.values() for series in one.series]
         frame = pl.DataFrame(held) if held else pl.DataFrame(height=rows)
         self.suspects |= {index for index, one in self.columns.items() if is_suspect(one, readies[index])}
-        asked = {index: quick(one, readies[index]) for index, one in self.columns.items() if index not in self.suspects}
-        questions = {str(index): question for index, question in asked.items() if question is not None}
-        broken = self._masks(self.suspects, readies, frame)
-        answers = frame.select(
-            *(expr.alias(name) for name, (expr, _) in questions.items()),
-            *self._counts(broken, readies),
+        asked = {str(index): quick(one, readies[index]) for index, one in self.columns.items() if index not in self.suspects}
+        broken = self._masks(self.suspects, readies)
+        answers = _selected(
+            frame,
+            *(expr.alias(name) for name, expr in asked.items() if expr is not None),
+            *(readies[index].usable.unique().implode().alias(f"{index} texts") for index in self.texts),
+            *_counts(broken),
             *self._whole_rows(readies),
             *self._class_counts(readies),
         )
-        doubtful = {int(name) for name, (_, is_fine) in questions.items() if not is_fine(answers[name][0])}
+        doubtful = {int(name) for name, expr in asked.items() if expr is not None and not answers[name][0]}
         self._add(broken, answers, frame, columns)
+        self._add_texts(answers, readies, frame, columns)
         if doubtful:
-            broken = self._masks(doubtful, readies, frame)
-            self._add(broken, frame.select(*self._counts(broken, readies)), frame, columns)
+            broken = self._masks(doubtful, readies)
+            self._add(broken, _selected(frame, *_counts(broken)), frame, columns)
             self.suspects |= doubtful
         self._add_whole_rows(answers, readies, frame, columns)
         self._add_classes(answers)
@@ -74,29 +98,42 @@ class FrameChecker:
             kept.append(frame.select(self._key(index, readies[index])).to_series())
         self.rows += rows
 
-    def _masks(self, indexes: set[int], readies: Mapping[int, Ready], frame: pl.DataFrame) -> Masks:
-        found: Masks = {}
-        for index in sorted(indexes):
-            plan, one = self.columns[index], readies[index]
-            found.update({(index, check): mask for check, mask in masks(plan, one, unmatched=unmatched(plan, one, frame)).items()})
-        return found
-
-    def _counts(self, broken: Masks, readies: Mapping[int, Ready]) -> Iterator[pl.Expr]:
-        """How many rows break each demand; and which values are no category."""
-        for (index, check), mask in broken.items():
-            yield mask.sum().alias(f"{index} {check}")
-            if self.tallies[index, check].looks_at_values():
-                yield readies[index].usable.filter(mask).value_counts().implode().alias(f"{index} values")
+    def _masks(self, indexes: set[int], readies: Mapping[int, Ready]) -> Masks:
+        return {(index, check): mask for index in sorted(indexes) for check, mask in masks(self.columns[index], readies[index]).items()}
 
     def _add(self, broken: Masks, answers: pl.DataFrame, frame: pl.DataFrame, columns: Mapping[str, Column]) -> None:
         for (index, check), mask in broken.items():
-            tally = self.tallies[index, check]
-            count = int(answers[f"{index} {check}"][0] or 0)
-            if count and tally.looks_at_values():
-                tally.add_values(answers[f"{index} values"][0])
-            if count:
+            if count := int(answers[f"{index} {check}"][0] or 0):
                 column = columns[self.columns[index].column.name]
-                tally.add(count, start=self.rows, frame=frame, mask=mask, column=column)
+                self.tallies[index, check].add(count, start=self.rows, frame=frame, mask=mask, column=column)
+
+    def _add_texts(self, answers: pl.DataFrame, readies: Mapping[int, Ready], frame: pl.DataFrame, columns: Mapping[str, Column]) -> None:
+        bad = {
+            (index, check): values
+            for index in self.texts
+            for check, values in bad_texts(self.columns[index].column, answers[f"{index} texts"][0].drop_nulls()).items()
+        }
+        if not bad:
+            return
+        broken = {(index, check): is_one_of(readies[index].usable, values) for (index, check), values in bad.items()}
+        counted = {
+            index: counts_of(readies[index].usable, values)
+            for (index, check), values in bad.items()
+            if check == "category" and self.tallies[index, check].looks_at_values()
+        }
+        of_values = [
+            expr.alias(f"{index} value {i}")
+            for index, exprs in counted.items()
+            for i, expr in enumerate(exprs if isinstance(exprs, list) else [exprs])
+        ]
+        answers = _selected(frame, *_counts(broken), *of_values)
+        self._add(broken, answers, frame, columns)
+        for index, exprs in counted.items():
+            if isinstance(exprs, list):
+                counts = {value: answers[f"{index} value {i}"][0] for i, value in enumerate(bad[index, "category"])}
+            else:
+                counts = dict(answers[f"{index} value 0"][0].struct.unnest().head(MOST_DISTINCT + 1).iter_rows())
+            self.tallies[index, "category"].add_values(counts)
 
     def _whole_rows(self, readies: Mapping[int, Ready]) -> Iterator[pl.Expr]:
         """How many rows break each rule and are too old."""

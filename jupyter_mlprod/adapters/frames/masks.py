@@ -1,56 +1,83 @@
 """A column's demands as expressions: one quick question whether all is well, and for each demand the rows that break it.
 
-Quick is what a column costs that keeps its contract: one comparison with both limits, or its distinct values where it holds text. Patterns
-are Python's on both back ends, so they are asked of the distinct values, too.
+Quick is what a column costs that keeps its contract: one comparison with both limits. Of texts the distinct values are asked, which are few
+where there are categories; patterns are Python's on both back ends.
 """
 
 import functools
 import itertools
+import math
 import operator
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 from msgspec import UNSET
 
 from jupyter_mlprod.adapters.frames.ready import Ready
 from jupyter_mlprod.core.contract import Column
-from jupyter_mlprod.core.demands import INT_LEAST, INT_MOST, Check, ColumnPlan, compiled, whole_limits
+from jupyter_mlprod.core.demands import INT_LEAST, INT_MOST, Check, ColumnPlan, whole_limits
 from jupyter_mlprod.core.pattern import matches
-from jupyter_mlprod.core.rows import broken_by
 
 FEW = 12
-"""Up to so many categories, comparing with each is faster than looking values up."""
+"""Up to so many texts, comparing with each is faster than looking values up."""
 ON_TEXT: tuple[Check, ...] = ("category", "pattern", "shortest", "longest")
 
 
 def is_suspect(plan: ColumnPlan, ready: Ready) -> bool:
-    """Whether a quick question could not say that all is well."""
+    """Whether a quick question could not say that no value is null, of a wrong type or beyond a limit."""
     return ready.column is None or bool("null" in plan.demands and ready.nulls)
 
 
-def quick(plan: ColumnPlan, ready: Ready) -> tuple[pl.Expr, Callable[[object], bool]] | None:
-    """An expression of one value, and what tells by it that no demand but *unique* is broken; None where that is known already."""
+def quick(plan: ColumnPlan, ready: Ready) -> pl.Expr | None:
+    """Whether no value is beyond a limit or NaN, for a column that is no suspect; None where that is known already."""
     column, col = plan.column, ready.column
     assert col is not None
-    if column.type in ("float", "int"):
-        low, high = _limits(column)
-        if column.type == "float":
-            least = pl.lit(-sys.float_info.max if low is None else low, dtype=pl.Float64)
-            most = pl.lit(sys.float_info.max if high is None else high, dtype=pl.Float64)
-            return col.cast(pl.Float64).is_between(least, most).all(), bool
-        inside = [side for side in (_above(col, low), _below(col, high)) if side is not None]
-        return (functools.reduce(operator.and_, inside).all(), bool) if inside else None
-    if any(check in plan.demands for check in ON_TEXT):
-        pattern = compiled(column)
-        return ready.usable.unique().implode(), lambda values: _all_fine(column, pattern, values)
-    return None
+    low, high = _limits(column)
+    if column.type == "float":
+        least = pl.lit(-sys.float_info.max if low is None else low, dtype=pl.Float64)
+        most = pl.lit(sys.float_info.max if high is None else high, dtype=pl.Float64)
+        return col.cast(pl.Float64).is_between(least, most).all()
+    whole = ready.usable
+    inside = [] if low is None else [whole >= pl.lit(low, dtype=pl.Int64)]
+    inside += [] if high is None else [whole <= pl.lit(high, dtype=pl.Int64)]
+    return functools.reduce(operator.and_, inside).all() if inside else None
 
 
-def _all_fine(column: Column, pattern: re.Pattern[str] | None, values: object) -> bool:
-    assert isinstance(values, pl.Series)
-    return not any(broken_by(column, value, pattern) for value in values.drop_nulls().to_list())
+def asks_texts(plan: ColumnPlan) -> bool:
+    """Whether there are demands on texts, which their distinct values are asked."""
+    return any(check in plan.demands for check in ON_TEXT)
+
+
+def bad_texts(column: Column, distinct: pl.Series) -> dict[Check, pl.Series]:
+    """The distinct values that break each demand on texts; only what is broken is there."""
+    lengths = distinct.str.len_chars()
+    found: dict[Check, pl.Series] = {}
+    if column.categories:
+        found["category"] = distinct.filter(~distinct.is_in(pl.Series(column.categories, dtype=pl.String)))
+    if column.pattern:
+        pattern = re.compile(column.pattern)
+        found["pattern"] = distinct.filter(pl.Series([not matches(pattern, value) for value in distinct], dtype=pl.Boolean))
+    if column.shortest is not UNSET:
+        found["shortest"] = distinct.filter(lengths < column.shortest)
+    if column.longest is not UNSET:
+        found["longest"] = distinct.filter(lengths > column.longest)
+    return {check: values for check, values in found.items() if len(values)}
+
+
+def is_one_of(usable: pl.Expr, values: pl.Series) -> pl.Expr:
+    """(rows,) whether a text is one of some."""
+    if len(values) <= FEW:
+        return functools.reduce(operator.or_, (usable == pl.lit(value) for value in values))
+    return usable.is_in(values.implode())
+
+
+def counts_of(usable: pl.Expr, values: pl.Series) -> list[pl.Expr] | pl.Expr:
+    """How many rows have each of a few texts; of many, one expression that counts them all."""
+    if len(values) <= FEW:
+        return [(usable == pl.lit(value)).sum() for value in values]
+    return usable.filter(is_one_of(usable, values)).value_counts().implode()
 
 
 def _limits(column: Column) -> tuple[int | float | None, int | float | None]:
@@ -61,60 +88,21 @@ def _limits(column: Column) -> tuple[int | float | None, int | float | None]:
     return low, high
 
 
-def _literal(limit: float) -> pl.Expr:
-    return pl.lit(limit, dtype=pl.Int64 if isinstance(limit, int) else pl.Float64)
-
-
-def _above(col: pl.Expr, low: float | None) -> pl.Expr | None:
-    return None if low is None else col.cast(pl.Int64) >= _literal(low)
-
-
-def _below(col: pl.Expr, high: float | None) -> pl.Expr | None:
-    return None if high is None else col.cast(pl.Int64) <= _literal(high)
-
-
-def masks(plan: ColumnPlan, ready: Ready, *, unmatched: Sequence[str] = ()) -> dict[Check, pl.Expr]:
-    """(rows,) of each demand that a value can break by itself, whether it does; null is no.
-
-    Parameters
-    ----------
-    unmatched : the values in which the pattern is not found
-    """
+def masks(plan: ColumnPlan, ready: Ready) -> dict[Check, pl.Expr]:
+    """(rows,) of each demand but those on texts, whether a value breaks it; null is no."""
     column, usable = plan.column, ready.usable
     found = {check: mask for check, mask in ready.states.items() if check in plan.demands}
     low, high = _limits(column)
-    kind = pl.Int64 if column.type == "int" else pl.Float64
-    value_masks: dict[Check, pl.Expr] = {}
-    if column.type == "float":
-        value_masks["finite"] = usable.is_infinite()
-    if low is not None:
-        value_masks["low"] = usable < pl.lit(low, dtype=kind)
-    if high is not None:
-        value_masks["high"] = usable > pl.lit(high, dtype=kind)
-    if column.categories:
-        value_masks["category"] = ~_is_one_of(usable, column.categories)
-    if column.pattern:
-        value_masks["pattern"] = usable.is_in(pl.Series(unmatched, dtype=pl.String).implode())
-    if column.shortest is not UNSET:
-        value_masks["shortest"] = usable.str.len_chars() < column.shortest
-    if column.longest is not UNSET:
-        value_masks["longest"] = usable.str.len_chars() > column.longest
-    return {**found, **value_masks}
-
-
-def _is_one_of(usable: pl.Expr, categories: Sequence[str]) -> pl.Expr:
-    if len(categories) <= FEW:
-        return functools.reduce(operator.or_, (usable == pl.lit(category) for category in categories))
-    return usable.is_in(pl.Series(categories, dtype=pl.String).implode())
-
-
-def unmatched(plan: ColumnPlan, ready: Ready, frame: pl.DataFrame) -> list[str]:
-    """The distinct values in which the pattern is not found."""
-    pattern = compiled(plan.column)
-    if pattern is None:
-        return []
-    distinct = frame.select(ready.usable.unique()).to_series().drop_nulls().to_list()
-    return [value for value in distinct if not matches(pattern, value)]
+    if column.type != "float":
+        found.update({} if low is None else {"low": usable < pl.lit(low, dtype=pl.Int64)})
+        found.update({} if high is None else {"high": usable > pl.lit(high, dtype=pl.Int64)})
+        return found
+    values = usable if ready.column is None else ready.column.cast(pl.Float64)
+    found["finite"] = values.is_infinite()
+    found.update({} if low is None else {"low": values < pl.lit(low, dtype=pl.Float64)})
+    if high is not None:  # NaN lies above infinity for polars, and is null
+        found["high"] = values.is_between(pl.lit(high, dtype=pl.Float64), math.inf, closed="right")
+    return found
 
 
 def counted_classes(column: Column, usable: pl.Expr) -> list[pl.Expr]:

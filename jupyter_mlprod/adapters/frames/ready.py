@@ -49,7 +49,8 @@ def ready(name: str, column: Column, kind: ColumnType) -> Ready:
         return _of_objects(name, column, kind)
     series, col = column.alias(name), pl.col(name)
     dtype = series.dtype
-    null = col.is_null() | col.is_nan() if dtype.is_float() else col.is_null()
+    null = col.is_null() if series.null_count() or not dtype.is_float() else col.is_nan()
+    null = null | col.is_nan() if series.null_count() and dtype.is_float() else null
     states: dict[Check, pl.Expr] = {"null": null}
     if isinstance(dtype, pl.Null):
         return Ready(series=(series,), usable=col.cast(KEPT[kind]), states=states)

@@ -4,8 +4,12 @@ A .csv holds texts alone, so each column is read as what the contract says it is
 says itself what its values are.
 """
 
+import contextlib
 import csv
+import datetime
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ import polars as pl
 from jupyter_mlprod.adapters.frames.columns import Column, column_of, part_of
 from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Raw, with_nulls
 
 HEAD_ROWS = 1 << 12
 """The first piece of what is in memory: most of what is broken shows there, and is then counted at once."""
@@ -29,6 +34,8 @@ BROKEN = (
     OSError,
     OverflowError,
     ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
     csv.Error,
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
@@ -93,7 +100,9 @@ def opened(value: Any, *, types: Mapping[str, ColumnType], head_rows: int = HEAD
 
 
 def one_line(error: BaseException) -> str:
-    """The beginning of what an error says."""
+    """The beginning of what an error says; but not where polars tells the values that it could not compute with."""
+    if isinstance(error, pl.exceptions.InvalidOperationError):
+        return type(error).__name__
     return " ".join(str(error).split())[:200]
 
 
@@ -145,20 +154,28 @@ def _of_file(file: Path, types: Mapping[str, ColumnType], head_rows: int, batch_
             return _of_csv(file, types)
         if file.suffix == ".npy":
             return _of_live(np.lib.format.open_memmap(file, mode="r"), types, head_rows)
+        if file.suffix == ".npz":
+            return _of_live(npz_columns(file), types, head_rows)
     raise MlprodError(Code.BAD_DATA, f"{file} is of no known kind", hint="name a file that ends in .parquet, .csv, .npy or .npz")
 
 
-class reading:  # noqa: N801  a context manager is named as what is done
+@contextlib.contextmanager
+def reading(file: Path | str) -> Iterator[None]:
     """A file that turns out to be truncated or none of its kind is told in one line."""
+    try:
+        yield
+    except BROKEN as error:
+        raise MlprodError(Code.BAD_DATA, f"{file} cannot be read: {one_line(error)}") from None
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, BROKEN) and not isinstance(error, MlprodError):
-            raise MlprodError(Code.BAD_DATA, f"{self.file} cannot be read: {one_line(error)}") from None
+def npz_columns(file: Path) -> Raw:
+    """The arrays of an archive, as they were written beside their nulls and texts."""
+    with file.open("rb") as stream:
+        archive = np.load(stream, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it is no archive of arrays")
+        columns = with_nulls({name: archive[name] for name in archive.files})
+    return columns[""] if list(columns) == [""] else columns
 
 
 def _of_parquet(file: Path, batch_rows: int) -> Source:
@@ -177,12 +194,14 @@ def _of_parquet(file: Path, batch_rows: int) -> Source:
 
 
 def _of_lazy(frame: pl.LazyFrame) -> Source:
-    names = tuple(frame.collect_schema().names())
+    with reading("the LazyFrame"):
+        names = tuple(frame.collect_schema().names())
 
     def pieces(wanted: Sequence[str]) -> Iterator[Piece]:
-        for batch in frame.select(wanted or names[:1]).collect_batches(maintain_order=True):
-            if batch.height:
-                yield batch.height, {name: column_of(batch[name]) for name in wanted}
+        with reading("the LazyFrame"):
+            for batch in frame.select(wanted or names[:1]).collect_batches(maintain_order=True):
+                if batch.height:
+                    yield batch.height, {name: column_of(batch[name]) for name in wanted}
 
     return Source(names=names, lengths=dict.fromkeys(names, 0), rows=None, pieces=pieces)
 
@@ -214,16 +233,22 @@ def as_declared(texts: pl.Series, kind: ColumnType) -> Column:
             read = texts.str.strip_chars().cast(pl.Float64 if kind == "float" else pl.Int64, strict=False)
         case "bool":
             read = texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean)
-        case "time":
-            read = texts.str.to_datetime(time_unit="us", strict=False)
-        case "time_utc":
-            read = texts.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        case "time" | "time_utc":
+            return [_moment(text) for text in texts]
     if read.null_count() == texts.null_count():
         return read
     pairs = zip(texts.to_list(), read.to_list(), strict=True)
     return (
         [text if value is None and text is not None else value for text, value in pairs] if kind != "int" else [_integer(*p) for p in pairs]
     )
+
+
+def _moment(text: str | None) -> datetime.datetime | str | None:
+    """A text of ISO 8601, with or without a zone."""
+    try:
+        return None if text is None else datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def _integer(text: str | None, value: int | None) -> int | str | None:

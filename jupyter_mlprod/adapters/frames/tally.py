@@ -1,7 +1,7 @@
 """What has been found of a demand so far: how many rows break it, the first three and their values, and which values are no category."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -40,12 +40,9 @@ class Tally:
         """Whether values that are no category are still to be counted."""
         return self.demand.check == "category" and len(self.no_category) <= MOST_DISTINCT
 
-    def add_values(self, counts: pl.Series) -> None:
-        """Values that are no category, as polars counts them."""
-        frame = counts.struct.unnest()
-        if frame.height > MOST_DISTINCT:
-            frame = frame.head(MOST_DISTINCT + 1)
-        self.no_category.update(dict(frame.iter_rows()))
+    def add_values(self, counts: Mapping[str, int]) -> None:
+        """Values that are no category, and the rows that have them."""
+        self.no_category.update(counts)
 
     def found(self) -> Found | None:
         """The demand as it is told; nothing where no row breaks it."""

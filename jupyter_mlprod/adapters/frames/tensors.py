@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jupyter_mlprod.adapters.frames.columns import array_of
-from jupyter_mlprod.adapters.frames.source import NOT_READ, one_line, reading
+from jupyter_mlprod.adapters.frames.source import NOT_READ, npz_columns, one_line, reading
 from jupyter_mlprod.core.batch import BatchChecker
 from jupyter_mlprod.core.conformance import Conformance
 from jupyter_mlprod.core.contract import Contract, View
@@ -26,6 +26,8 @@ def _raw(source: Any) -> Raw:
         with reading(source):
             if source.suffix == ".npy":
                 return np.asarray(np.lib.format.open_memmap(source, mode="r"))
+            if source.suffix == ".npz":
+                return npz_columns(source)
         raise MlprodError(Code.BAD_DATA, f"{source} holds no tensor", hint="name an .npy or .npz file")
     try:
         return {str(name): _array(value) for name, value in source.items()} if isinstance(source, Mapping) else _array(source)
