@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.disk_store import DiskBundles, DiskRecords
     from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
     from jupyter_mlprod.adapters.environment import Environments
+    from jupyter_mlprod.adapters.image_files import ImageFiles
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
@@ -249,6 +250,13 @@ class Workspace:
         from jupyter_mlprod.adapters.data_files import DataFiles
 
         return DataFiles()
+
+    @cached_property
+    def images(self) -> "ImageFiles":
+        with naming_the_extra("decoding images"):
+            from jupyter_mlprod.adapters.image_files import ImageFiles
+
+        return ImageFiles(self.progress)
 
     @cached_property
     def snapshots(self) -> "Snapshots":

@@ -121,7 +121,12 @@ class Live:
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
+        """A batch as a file; a folder of images stays one."""
+        if Path(word).is_dir() and word not in self.names:
+            return word
         value = self.value(word)
+        if isinstance(value, str | os.PathLike) and Path(value).is_dir():
+            return str(value)
         return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, Bundle
+from jupyter_mlprod.core.checked import count
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
 from jupyter_mlprod.core.notebook import Notebook, read_notebook, typed_parameters
@@ -20,7 +21,7 @@ from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
 from jupyter_mlprod.core.promotion import check_comparison, move_alias, release_policy
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
-from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures
+from jupyter_mlprod.core.remeasure import contract_measures, parity_measures
 from jupyter_mlprod.core.requests.gate import Gate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, keep
 from jupyter_mlprod.core.scan_measures import scan_measures
