@@ -1,8 +1,8 @@
 """Columns of a batch as numbers to calculate with: hashes of values, numbers with NaN for null, moments in microseconds.
 
 Values are compared by 64-bit hashes: of ten million rows two different ones have the same with a chance of 3 in a million. They are those
-of this process (Python salts them) and never written down. 1, 1.0 and the number 1 among objects are one value; a time with a zone is
-none without one; a text is no number.
+of this process (Python salts them) and never written down. 1, 1.0 and the number 1 among objects are one value up to 2^53; a time with a
+zone is none without one; a text is no number.
 """
 
 import datetime
@@ -22,7 +22,7 @@ from jupyter_mlprod.core.values import is_null, moment, nulls, plain_values
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 NULL = np.uint64(0)
-NUMBERS, TIMES, TIMES_UTC, OTHERS, ROWS = (np.uint64(tag) for tag in (1, 2, 3, 4, 5))
+NUMBERS, WHOLE, TIMES, TIMES_UTC, TEXTS, OTHERS, ROWS = (np.uint64(tag) for tag in range(1, 8))
 EXACT = 2**53
 NO_MOMENT = np.iinfo(np.int64).min
 
@@ -33,10 +33,11 @@ def hashes(array: Array) -> Hashes:
         return _of_rows(array)
     match array.dtype.kind:
         case "f" | "b":
-            return _numbered(array.astype(np.float64), gone=nulls(array))
+            return np.where(nulls(array), NULL, _numbered(array.astype(np.float64)))
         case "i" | "u":
-            small = not len(array) or (int(array.min()) >= -EXACT and int(array.max()) <= EXACT)
-            return _numbered(array.astype(np.float64) if small else array.astype(np.int64, copy=False), gone=nulls(array))
+            exact = np.less_equal(array, EXACT) & np.greater_equal(array, -EXACT if array.dtype.kind == "i" else 0)
+            whole = _mixed(array.astype(np.uint64), WHOLE)
+            return np.where(exact, _numbered(array.astype(np.float64)), whole)
         case "M":
             return np.where(np.isnat(array), NULL, _mixed(array.astype("M8[us]").view(np.int64).view(np.uint64), TIMES))
         case _:
@@ -85,9 +86,8 @@ def _moment(value: Any) -> int:
     return int(microseconds(moment(value)))
 
 
-def _numbered(array: Floats | Ints, *, gone: Mask) -> Hashes:
-    values = (array + 0).view(np.uint64)  # -0.0 + 0 is 0.0
-    return np.where(gone, NULL, _mixed(values, NUMBERS))
+def _numbered(array: Floats) -> Hashes:
+    return _mixed((array + 0).view(np.uint64), NUMBERS)  # -0.0 + 0 is 0.0
 
 
 def _mixed(values: Hashes, tag: np.uint64 | Hashes) -> Hashes:
@@ -111,11 +111,11 @@ def _bits(value: Any) -> tuple[int, np.uint64]:
     if is_null(value):
         return 0, NULL
     if isinstance(value, str):
-        return hash(value) % 2**64, OTHERS
+        return hash(value) % 2**64, TEXTS  # that of bytes is the same
     if isinstance(value, float) or (isinstance(value, int) and abs(value) <= EXACT):
         return int.from_bytes(struct.pack("<d", value + 0.0), "little"), NUMBERS
     if isinstance(value, int):
-        return value % 2**64, NUMBERS
+        return value % 2**64, WHOLE
     if isinstance(value, datetime.date):
         aware = isinstance(value, datetime.datetime) and value.tzinfo is not None
         return _moment(value) % 2**64, TIMES_UTC if aware else TIMES

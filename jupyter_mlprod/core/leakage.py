@@ -27,7 +27,7 @@ DENSE = 4
 """An id is drawn from few more numbers than there are rows; that 50 rows from four times as many numbers are all different by chance has
 a probability of 1 in 1,000."""
 WIDE = 2**32
-ID_NAMES = re.compile(r"(?:.*[_\W])?(?:id|uid|uuid|guid|key|pk|index|idx|rowid|row_?number)|unnamed:?_?\d*|.*[a-z]I[dD]", re.ASCII)
+ID_NAMES = re.compile(r"(?:.*[_\W])?(?:id|uid|uuid|guid|key|pk|index|idx|rowid|row_?number)|unnamed:?[ _]?\d*|.*[a-z]I[dD]", re.ASCII)
 LABEL_PARTS = ("", "is", "has", "y", "target", "label", "class", "encoded", "enc", "code", "idx", "index", "id", "true", "actual")
 
 

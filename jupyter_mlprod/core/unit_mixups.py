@@ -31,9 +31,14 @@ def number_mixup(offline: Floats, online: Floats) -> str:
     """The reason as a sentence about ``online``, or nothing; (n,) finite numbers of the rows that differ."""
     if len(offline) < LEAST_ROWS or len(np.unique(offline)) < LEAST_ROWS:
         return ""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        return _number_mixup(offline, online)
+
+
+def _number_mixup(offline: Floats, online: Floats) -> str:
     for (factor, shift), units in AFFINE.items():
         if said := _share(online, factor * offline + shift):
-            return f"online is {factor:.4g} × offline {'+' if shift > 0 else '−'} {abs(shift):.4g} in {said} ({units})"  # noqa: RUF001
+            return f"online is {factor:.4g} × offline {'+' if shift > 0 else '-'} {abs(shift):.4g} in {said} ({units})"
     there = offline != 0
     factor = float(np.median(online[there] / offline[there])) if there.any() else 1.0
     if abs(factor - 1) > LEAST_CHANGE and np.isfinite(factor) and (said := _share(online, factor * offline)):
@@ -42,7 +47,7 @@ def number_mixup(offline: Floats, online: Floats) -> str:
     close = np.abs(online - offline - shift) <= NEAR * abs(shift)
     if abs(shift) > LEAST_CHANGE * float(np.median(np.abs(offline))) and close.mean() >= LEAST_SHARE:
         known = next((units for at, units in SHIFTS.items() if abs(abs(shift) - at) <= NEAR * at), "")
-        sign = "+" if shift > 0 else "−"  # noqa: RUF001
+        sign = "+" if shift > 0 else "-"
         return f"online is offline {sign} {abs(shift):.6g} in {_percent(close)}{f' ({known})' if known else ''}"
     return ""
 
@@ -65,11 +70,11 @@ def time_mixup(offline: Ints, online: Ints) -> str:
 
 def _scaled(factor: float, said: str) -> str:
     for known, units in FACTORS.items():
-        for value, text in ((known, f"{known:,.10g} × offline"), (1 / known, f"offline / {known:,.10g}")):  # noqa: RUF001
+        for value, text in ((known, f"{known:,.10g} × offline"), (1 / known, f"offline / {known:,.10g}")):
             if abs(factor - value) <= NEAR * abs(value):
                 text = "offline with the other sign" if known == -1 else text
                 return f"online is {text} in {said}{f' ({units})' if units and known != -1 else ''}"
-    return f"online is {factor:.6g} × offline in {said}"  # noqa: RUF001
+    return f"online is {factor:.6g} × offline in {said}"
 
 
 def _share(online: Floats, expected: Floats) -> str:

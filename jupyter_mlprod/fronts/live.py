@@ -32,7 +32,7 @@ from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.snapshot import SUFFIX, redacted
 from jupyter_mlprod.core.source import Carried, carry, carry_cell
-from jupyter_mlprod.core.subject import MODEL_URI, names_file
+from jupyter_mlprod.core.subject import MODEL_URI, names_file, names_folder
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace
 
@@ -122,10 +122,10 @@ class Live:
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
         """A batch as a file; a folder of images stays one."""
-        if Path(word).is_dir() and word not in self.names:
+        if names_folder(word) and word not in self.names:
             return word
         value = self.value(word)
-        if isinstance(value, str | os.PathLike) and Path(value).is_dir():
+        if isinstance(value, str | os.PathLike) and names_folder(str(value)):
             return str(value)
         return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
 

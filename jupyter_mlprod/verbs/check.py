@@ -25,6 +25,7 @@ from jupyter_mlprod.core.record import digest_bytes
 from jupyter_mlprod.core.requests.check import Check
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, snapshot_of
 from jupyter_mlprod.core.skew import skew
+from jupyter_mlprod.core.subject import names_folder
 
 CHUNK = 256
 
@@ -33,7 +34,7 @@ def run(request: Check, ports: Ports) -> Evidence:
     """Count what is broken, and measure what a policy may judge."""
     found = find_bundle(request.subject, ports)
     _refuse_halves(request, found)
-    if Path(request.data).is_dir():
+    if names_folder(request.data):
         parts, n, context = _folder(request, found, ports)
     else:
         parts, n, context = _rows(request, found, ports)
@@ -60,7 +61,7 @@ def _refuse_halves(request: Check, found: Found) -> None:
     for option, given in (("--online", request.online), ("--target", request.target)):
         if given and not found.bundle.contract.is_table:
             raise MlprodError(Code.BAD_REQUEST, f"{option} is about columns of a table, and {found.bundle.name} takes none")
-    if Path(request.data).is_dir() and (request.prepared or request.online or request.validation or request.target):
+    if names_folder(request.data) and (request.prepared or request.online or request.validation or request.target):
         what = f"{request.data[:200]} is a folder of images, of which only the quality is checked"
         raise MlprodError(Code.BAD_REQUEST, what, hint="for parity and leakage give the images as the array that the notebook made of them")
 
