@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jupyter_mlprod.core.checked import Checked, sentence
 from jupyter_mlprod.core.contract import Column, Input
 from jupyter_mlprod.core.evidence import Measure
-from jupyter_mlprod.core.raw import Array, object_array
+from jupyter_mlprod.core.raw import object_array
 from jupyter_mlprod.core.skew import skew
 
 INCOME, SITE = Column(name="income", type="float"), Column(name="site", type="string")
