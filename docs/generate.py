@@ -16,7 +16,8 @@ from typing import Any, Union
 
 import msgspec
 
-from jupyter_mlprod.core.contract import FieldEdit
+from jupyter_mlprod.core.contract import Expected, Freshness, Rows
+from jupyter_mlprod.core.contract_edit import DataEdit, FieldEdit, OutputEdit
 from jupyter_mlprod.core.errors import Code
 from jupyter_mlprod.core.nouns import NOUNS
 from jupyter_mlprod.core.policy import BASE, BY_KIND, EXECUTION, INTEGRITY, Policy, Rule, parity
@@ -37,16 +38,52 @@ UNDESCRIBED = {"measure": "name of the measure that is read", "unit": "the unit 
 """Keys of a rule that its docstring takes for granted."""
 
 FIELD_KEYS = {
-    "shape": "of a tensor: integers, and a name for each dimension that may vary; the first names the batch",
-    "longest": "of a text: characters at most",
-    "pii": "class of personal data, such as name or email; its values are kept out of what lies at rest",
+    "name": "of the target: the column that holds it",
+    "type": "of a column; read off the example or the training data where it is not said",
     "low": "the least value, inclusive, in `unit`",
     "high": "the greatest value, inclusive, in `unit`",
     "finite": "whether NaN and infinity are refused; tensors only",
     "nullable": "whether nulls are allowed; columns only",
-    "categories": "the strings that are allowed; columns only",
+    "categories": "the strings that are known; columns only",
     "unit": "what the numbers count; shown and recorded, never converted",
+    "shape": "of a tensor: integers, and a name for each dimension that may vary; the first names the batch",
+    "longest": "of a text or a column of strings: characters at most",
+    "shortest": "of a column of strings: characters at least",
+    "pattern": "of a column of strings: a regular expression that is found in each",
+    "unique": "whether no two rows may have the same value; columns only",
+    "mostly": "share of the rows of a data set that must keep the demands on the values; columns only",
+    "max_age": "how old a value may be when it is used: a number and s, m, h or d; columns only",
+    "event_time": "the column that says when this one was measured, if it is not that of `[freshness]`",
+    "view": "`serving` for a column that training data has not",
+    "on_violation": "what happens to a request that breaks a demand on this field",
+    "unknown_category": "the same for a value that is none of `categories`",
+    "default": "what stands in for a value, where `impute` is said",
+    "expected": "the distribution in a data set, as below; columns only",
+    "layout": "of an image: what its axes are",
+    "channels": "of an image: its channels in their order, a letter each, such as `RGB`",
+    "pii": "class of personal data, such as name or email, whose values are kept out of what lies at rest; `none` says that it holds none",
+    "inferred": "the keys here that were read off data, and that nobody has confirmed yet",
+    "sum_to": "what the values of a row sum to: 1 for probabilities",
+    "labels": "the classes that the last axis stands for",
+    "shares": "the share of each of `values`; with `edges` one more: below the first, between each two, and from the last on",
+    "values": "of strings and truth values, as text; what is not named is the rest",
+    "edges": "of numbers, ascending",
+    "at_most": "total variation distance, from 0 to 1, or a number of rows",
+    "at_least": "rows at least",
+    "per_request": "rows that one request may have at most",
+    "as_of": "the column that says when the features of a row were used; now where it is not said",
 }
+CONTRACT_SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("`[inputs.NAME]`, an input", FieldEdit),
+    ("`[outputs.NAME]`, an output", OutputEdit),
+    ("`[target]` and `[data.COLUMN]`, what training data has and a request has not", DataEdit),
+    ("`[….expected]`, a distribution", Expected),
+    ("`[rows]`", Rows),
+    ("`[freshness]`", Freshness),
+)
+CONTRACT_TOP = (
+    "Above all tables may stand `on_violation`, for fields that say nothing else. `[rules]` holds a name and an expression a line."
+)
 
 TAKEN = {
     "array": "an array, table or mapping of columns becomes a data file",
@@ -255,8 +292,11 @@ def _rule_table(rules: Sequence[Rule]) -> str:
 
 
 def _contract() -> list[str]:
-    rows = [(f"`{name}`", _type_name(field.type), text) for field, name, text in _fields(FieldEdit, described_by=FIELD_KEYS)]
-    return ["## Keys of a contract", "Under `[inputs.NAME]` of what `--contract` names.", _table(("key", "type", "meaning"), rows)]
+    parts = ["## Keys of a contract", CONTRACT_TOP]
+    for title, kind in CONTRACT_SECTIONS:
+        rows = [(f"`{name}`", _type_name(field.type), text) for field, name, text in _fields(kind, described_by=FIELD_KEYS)]
+        parts += [f"### {title}", _table(("key", "type", "meaning"), rows)]
+    return parts
 
 
 def _errors() -> list[str]:
@@ -307,6 +347,8 @@ def _type_name(info: msgspec.inspect.Type) -> str:
             return f"table of {_type_name(info.value_type)}s"
         case msgspec.inspect.Metadata():
             return _type_name(info.type)
+        case msgspec.inspect.StructType():
+            return "table"
     names = {"StrType": "string", "FloatType": "number", "IntType": "integer", "BoolType": "boolean"}
     return names[type(info).__name__]
 
