@@ -1,10 +1,12 @@
 """Data files and live data as raw batches: .npy, .npz, .csv, .parquet; numpy, pandas, polars, torch, lists.
 
 A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
-(``null/<column>``), because nothing here is ever pickled. Texts that come without a name are written as an archive with one nameless
+(``null/<column>``), because nothing here is ever pickled. Times without a zone are datetime64; those with one are datetimes in an object
+array, and on disk their UTC (``utc/<column>``). Texts that come without a name are written as an archive with one nameless
 column, and read as what they were.
 """
 
+import datetime
 import io
 import tokenize
 import uuid
@@ -19,9 +21,9 @@ import numpy as np
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.npy import ENDS, UTF8
-from jupyter_mlprod.core.raw import NULL, Array, Raw, as_bytes, object_array, with_nulls
+from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.values import nulls
+from jupyter_mlprod.core.values import is_null, nulls, timed
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -128,6 +130,8 @@ def _read_table(file: Path) -> Raw:
 
 def _column(series: Any) -> Array:
     """A column of pandas or polars; strings and nullable types become object arrays with None."""
+    if getattr(getattr(series, "dtype", None), "time_zone", None):  # polars gives numpy the moments without it
+        return object_array(series.to_list())
     values = np.asarray(series.to_numpy())
     if values.dtype.kind not in "OTU":
         return values
@@ -157,11 +161,21 @@ def _array(value: Any) -> Array:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise MlprodError(Code.BAD_DATA, f"a {type(value).__name__} is not rows of equal length: {_one_line(error)}") from None
+    if array.ndim == 1 and _are_times(array):
+        return array
     if array.ndim == 0 or (array.dtype.kind == "O" and any(x is not None and not isinstance(x, str) for x in array.ravel())):
         raise MlprodError(
             Code.BAD_DATA, f"a {type(value).__name__} cannot be read as rows", hint="give an array, a table, or a mapping of columns"
         )
     return array
+
+
+def _are_times(array: Array) -> bool:
+    """Whether an object array holds times and nulls, and a time."""
+    if array.dtype.kind != "O":
+        return False
+    present = [value for value in array if not is_null(value)]
+    return bool(present) and all(isinstance(value, datetime.date) for value in present)
 
 
 def _texts(array: Array) -> Array:
@@ -192,6 +206,11 @@ def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
             stored[name] = array
             continue
         gone = nulls(array)
+        if array.ndim == 1 and _are_times(array):
+            zoned = next(value for value, null in zip(array, gone, strict=True) if not null)
+            aware = isinstance(zoned, datetime.datetime) and zoned.tzinfo is not None
+            stored[UTC + name if aware else name] = timed(array)
+            continue
         strings = object_array(["" if null else str(value) for null, value in zip(gone, array.tolist(), strict=True)])
         if name == NAMELESS or _padded_bytes(strings) > MOST_PADDED_BYTES:
             stored[UTF8 + name], stored[ENDS + name] = as_bytes(strings)

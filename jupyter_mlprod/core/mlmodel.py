@@ -9,12 +9,13 @@ from typing import Any
 
 from jupyter_mlprod.core.bundle import REQUIREMENTS
 from jupyter_mlprod.core.contract import Column, Contract, Tensor, Text
+from jupyter_mlprod.core.demands import action_of
 from jupyter_mlprod.core.record import digest_bytes
 
 MLMODEL = "MLmodel"
 PYTHON_ENV = "python_env.yaml"
 LOADER = "jupyter_mlprod.fronts.pyfunc"
-COLUMN_TYPES = {"float": "double", "int": "long", "bool": "boolean", "string": "string"}
+COLUMN_TYPES = {"float": "double", "int": "long", "bool": "boolean", "string": "string", "time": "datetime", "time_utc": "datetime"}
 
 
 def mlmodel_text(contract: Contract) -> str:
@@ -50,7 +51,8 @@ def _inputs(contract: Contract) -> list[dict[str, Any]]:
     fields: list[dict[str, Any]] = []
     for field in contract.inputs:
         if isinstance(field, Column):
-            fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": True})
+            required = action_of(field, "present", contract.on_violation or "refuse") != "impute"
+            fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": required})
         elif isinstance(field, Text):
             fields.append({"name": field.name, "type": "string", "required": True})
         else:
