@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.disk_store import DiskBundles, DiskRecords
     from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
     from jupyter_mlprod.adapters.environment import Environments
+    from jupyter_mlprod.adapters.frames import Frames
     from jupyter_mlprod.adapters.image_files import ImageFiles
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
@@ -257,6 +258,13 @@ class Workspace:
             from jupyter_mlprod.adapters.image_files import ImageFiles
 
         return ImageFiles(self.progress)
+
+    @cached_property
+    def frames(self) -> "Frames":
+        with naming_the_extra("checking data"):
+            from jupyter_mlprod.adapters.frames import Frames
+
+        return Frames(self.progress)
 
     @cached_property
     def snapshots(self) -> "Snapshots":

@@ -1,5 +1,7 @@
 """The entries, one file each; this tuple is where an entry is registered."""
 
+from benchmarks.entries.check_parquet import CHECK_PARQUET
+from benchmarks.entries.check_table import CHECK_IMPORT, CHECK_PANDERA, CHECK_TABLE
 from benchmarks.entries.environment import ENVIRONMENT
 from benchmarks.entries.export import EXPORT_ENCODER, EXPORT_RESIDUAL
 from benchmarks.entries.first_answer import FIRST_ANSWER
@@ -10,4 +12,19 @@ from benchmarks.entries.scan import SCAN
 from benchmarks.entries.sign import SIGN
 from benchmarks.entries.snapshot import SNAPSHOT
 
-ENTRIES = (LOAD_EXT, HELP, PACKAGE, EXPORT_RESIDUAL, EXPORT_ENCODER, FIRST_ANSWER, ENVIRONMENT, SNAPSHOT, SCAN, SIGN)
+ENTRIES = (
+    LOAD_EXT,
+    HELP,
+    PACKAGE,
+    EXPORT_RESIDUAL,
+    EXPORT_ENCODER,
+    FIRST_ANSWER,
+    ENVIRONMENT,
+    SNAPSHOT,
+    SCAN,
+    SIGN,
+    CHECK_TABLE,
+    CHECK_PANDERA,
+    CHECK_IMPORT,
+    CHECK_PARQUET,
+)

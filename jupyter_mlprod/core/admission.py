@@ -138,7 +138,7 @@ class Admission:
         plan, case = self.checker.plan, _Case(n, text=self.contract.is_text)
         for fault in row_faults(n, plan.rows, request=True) if request or not n else ():
             case.take(fault, range(n))
-        odd = list(odd_lengths(named, plan))
+        odd = list(odd_lengths({name: len(array) for name, array in named.items() if np.ndim(array)}, plan))
         for fault in odd:
             case.take(fault, range(n))
         if plan.tensors:

@@ -4,16 +4,18 @@ Whole data sets are held against the same plan by the frames adapter.
 """
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
 
-from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Conformance, Found, conformance, row_faults
+from jupyter_mlprod.core.conformance import ALL_ROWS, MOST_EXAMPLES, Conformance, Found, conformance, row_faults
 from jupyter_mlprod.core.contract import Contract, View, fields_of
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.demands import Demand, Plan, plan_of
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.lookalike import alike
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.rows import Broken, RowChecker
 from jupyter_mlprod.core.tensors import BrokenRows, TensorChecker
@@ -62,7 +64,8 @@ class BatchChecker:
         """
         named = named_inputs(self.contract, raw)
         n = row_count(named)
-        found = [*row_faults(n, self.plan.rows, request=request), *odd_lengths(named, self.plan)]
+        lengths = {name: len(array) for name, array in named.items() if np.ndim(array)}
+        found = [*row_faults(n, self.plan.rows, request=request), *odd_lengths(lengths, self.plan)]
         checks = 1
         if self.plan.tensors:
             asked, broken = self.tensors.check(named)
@@ -70,7 +73,8 @@ class BatchChecker:
             found += [*(found_in_tensor(one, n) for one in broken), *unknown_tensors(self.plan, named)]
         elif not any(one.demand.field == LENGTHS for one in found):
             checks += self.rows.checks(named)
-            found += map(found_in_rows, self.rows.broken(named, rows=n, now=now))
+            categories = {one.column.name: one.column.categories for one in self.plan.columns}
+            found += (found_in_rows(one, categories) for one in self.rows.broken(named, rows=n, now=now))
         return conformance(checks=checks, rows=n, found=found, fields=self.fields)
 
 
@@ -107,13 +111,13 @@ LENGTHS = "*"
 """The field of the demand that all inputs have as many rows."""
 
 
-def odd_lengths(named: Mapping[str, Array], plan: Plan) -> Iterator[Found]:
-    """Inputs that differ in rows."""
+def odd_lengths(lengths: Mapping[str, int], plan: Plan) -> Iterator[Found]:
+    """That the inputs of a contract have not all as many rows; ``lengths`` by name, of others as well."""
     known = {one.column.name for one in plan.columns} | {one.tensor.name for one in plan.tensors}
-    lengths = sorted({len(array) for name, array in named.items() if name in known and np.ndim(array)})
-    if len(lengths) > 1:
-        what = f"the inputs differ in rows: {', '.join(map(str, lengths))}"
-        yield Found(demand=Demand(field=LENGTHS, check="rows", what=what), rows=lengths[-1])
+    found = sorted({length for name, length in lengths.items() if name in known})
+    if len(found) > 1:
+        what = f"the inputs differ in rows: {', '.join(map(str, found))}"
+        yield Found(demand=Demand(field=LENGTHS, check="rows", what=what), rows=found[-1])
 
 
 def unknown_tensors(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
@@ -138,6 +142,15 @@ def found_in_tensor(broken: BrokenRows, n: int) -> Found:
     return Found(demand=demand, rows=len(rows), first=first, values=values, places=places)
 
 
-def found_in_rows(broken: Broken) -> Found:
+def found_in_rows(broken: Broken, categories: Mapping[str, tuple[str, ...]] | None = None) -> Found:
     """What there is to tell of rows."""
-    return Found(demand=broken.demand, rows=len(broken.rows), first=broken.rows[:MOST_EXAMPLES], values=broken.values[:MOST_EXAMPLES])
+    demand = broken.demand
+    if demand.check in ALL_ROWS:
+        return Found(demand=demand, rows=len(broken.rows))
+    return Found(
+        demand=demand,
+        rows=len(broken.rows),
+        first=broken.rows[:MOST_EXAMPLES],
+        values=broken.values[:MOST_EXAMPLES],
+        note=alike(Counter(broken.values), categories[demand.field]) if categories and demand.check == "category" else "",
+    )

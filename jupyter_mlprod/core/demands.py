@@ -14,6 +14,7 @@ every row, and this page is what they agree on. Of a column, a value is looked a
 
 *stale* holds where the value is null; else its event time must be there and lie at most ``max_age`` before the moment of use. *future* is
 about the event time: it lies after ``as_of``, or more than `CLOCK_SKEW_S` after now. A *rule* is broken where its expression is false.
+*distribution* is about a whole data set, so `rows.py` does not ask it: a request has none (see `expected.py`).
 """
 
 import re
@@ -264,8 +265,10 @@ def whole_limits(column: Column) -> tuple[int | float | None, int | float | None
     """The limits as what values are compared with: of an int column the nearest integers within them, so that no integer is rounded; none
     of a column that holds no numbers.
     """
+    if column.type == "float":
+        return None if column.low is None else float(column.low), None if column.high is None else float(column.high)
     if column.type != "int":
-        return (column.low, column.high) if column.type == "float" else (None, None)
+        return None, None
     low = None if column.low is None else -int(-column.low // 1)
     high = None if column.high is None else int(column.high // 1)
     return low, high

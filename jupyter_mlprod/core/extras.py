@@ -19,6 +19,7 @@ EXTRAS = {
     "onnxscript",
     "pandas",
     "papermill",
+    "polars",
     "pyarrow",
     "safetensors",
     "torch",

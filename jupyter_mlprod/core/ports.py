@@ -12,6 +12,7 @@ import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle, Origin, Training
 from jupyter_mlprod.core.combine import Combine
+from jupyter_mlprod.core.contract import Contract, View
 from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
@@ -22,6 +23,7 @@ from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
     from jupyter_mlprod.core.answer import Ends
+    from jupyter_mlprod.core.conformance import Conformance
     from jupyter_mlprod.core.data_quality import Picture
     from jupyter_mlprod.core.lock import Lock, Pin
     from jupyter_mlprod.core.raw import Array, Raw
@@ -156,6 +158,12 @@ class Data(Protocol):
     def from_live(self, value: Any) -> "Raw": ...
 
 
+class Frames(Protocol):
+    """Whole data sets held against a contract: frames, arrays and files of any size."""
+
+    def check(self, contract: Contract, source: Any, *, view: View, now: datetime.datetime | None) -> "Conformance": ...
+
+
 class Snapshots(Protocol):
     """What describes data without keeping it: a file or folder, or a live value of the notebook."""
 
@@ -287,6 +295,8 @@ class Ports(Protocol):
     def data(self) -> Data: ...
     @property
     def images(self) -> Images: ...
+    @property
+    def frames(self) -> Frames: ...
     @property
     def snapshots(self) -> Snapshots: ...
     @property

@@ -8,7 +8,7 @@ import datetime
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -55,7 +55,7 @@ class RowChecker:
         self.rules = [(one, evaluator(one.term)) for one in plan.rules]
         self.types = {one.column.name: one.column.type for one in plan.columns}
 
-    def checks(self, named: Mapping[str, Values]) -> int:
+    def checks(self, named: Container[str]) -> int:
         """How many demands on columns run: of a column that is missing its presence alone, and a rule wherever it stands."""
         known = sum(len(one.plan.demands) if one.plan.column.name in named else 1 for one in self.columns)
         return known + len(self.plan.ages) + len(self.plan.rules)
@@ -160,7 +160,7 @@ class _ColumnChecker:
             values = plain_values(values)
         try:
             msgspec.convert(values, self.type, builtin_types=(datetime.datetime,))
-        except (msgspec.ValidationError, RecursionError):
+        except (msgspec.ValidationError, RecursionError, UnicodeEncodeError):  # half a surrogate pair where a time is wanted
             return False
         if self.plan.column.type != "string":
             return True

@@ -22,15 +22,17 @@ State = Literal["", "null", "type", "exact", "unicode"]
 
 def plain_values(array: Array) -> list[Any]:
     """(n,) array as a list of Python's own objects; times as datetimes, NaT as None; an array of more axes as rows of whatever they are."""
-    if array.dtype.kind == "M":
-        array = array.astype("M8[us]")
+    if array.dtype.kind in "Mm" and array.ndim == 1:
+        held = array.astype(f"{array.dtype.kind}8[us]").tolist()  # nanoseconds would become integers
+        return [array[row] if isinstance(value, int) else value for row, value in enumerate(held)]
     return list(map(plain, array)) if array.dtype.kind == "O" or array.ndim != 1 else list(array.tolist())
 
 
 def plain(value: Any) -> Any:
-    """A value as Python's own object; what is none stays what it is."""
-    if isinstance(value, np.datetime64):
-        return value.astype("M8[us]").item()
+    """A value as Python's own object; what is none, such as a time beyond the year 9999, stays what it is."""
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        held = value.astype(f"{value.dtype.kind}8[us]").item()
+        return value if isinstance(held, int) else held
     return value.item() if isinstance(value, np.generic) else value
 
 

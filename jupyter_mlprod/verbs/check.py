@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jupyter_mlprod.core.answer import prepared_inputs
-from jupyter_mlprod.core.batch import LENGTHS, check_batch, named_inputs, readied
+from jupyter_mlprod.core.batch import LENGTHS, named_inputs, readied
 from jupyter_mlprod.core.checked import Checked, by_kind, measures_of, not_run
 from jupyter_mlprod.core.conformance import Conformance
 from jupyter_mlprod.core.contract import Column, Input, fields_of, is_personal
@@ -28,6 +28,8 @@ from jupyter_mlprod.core.skew import skew
 from jupyter_mlprod.core.subject import names_folder
 
 CHUNK = 256
+STREAMED = (".parquet",)
+"""Files whose columns say themselves what they hold, and are held against the contract as they are, without the detour of pandas."""
 
 
 def run(request: Check, ports: Ports) -> Evidence:
@@ -75,8 +77,10 @@ def _folder(request: Check, found: Found, ports: Ports) -> Checks:
 
 def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     contract, raw = found.bundle.contract, ports.data.read(request.data)
+    file = Path(request.data)
+    source = file if file.suffix in STREAMED else raw
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
-    result = check_batch(contract, raw, view=request.view, now=now)
+    result = ports.frames.check(contract, source, view=request.view, now=now)
     parts = list(by_kind(result, readied(contract, request.view, clock=now is not None)))
     named = named_inputs(contract, raw)
     context = {"data": raw_digest(raw), "view": request.view}
