@@ -8,7 +8,7 @@ zone is none without one; a text is no number.
 import datetime
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,15 @@ def hashes(array: Array) -> Hashes:
 
 def row_hashes(named: Mapping[str, Array], columns: Sequence[str]) -> Hashes:
     """(n,) hash of each row over the columns, in their order."""
-    whole: Hashes = np.zeros(len(named[columns[0]]), np.uint64)
-    for name in columns:
-        whole = _mixed(whole * np.uint64(3) + hashes(named[name]), ROWS)
+    return combined(hashes(named[name]) for name in columns)
+
+
+def combined(columns: Iterable[Hashes]) -> Hashes:
+    """(n,) hash of each row, of the hashes of its columns in their order; there is at least one."""
+    own = iter(columns)
+    whole = _mixed(next(own), ROWS)
+    for column in own:
+        whole = _mixed(whole * np.uint64(3) + column, ROWS)
     return whole
 
 
@@ -100,6 +106,10 @@ def _mixed(values: Hashes, tag: np.uint64 | Hashes) -> Hashes:
 
 
 def _of_objects(values: Sequence[Any]) -> Hashes:
+    if set(map(type, values)) <= {str, type(None)}:  # by far the commonest, and ten times as fast
+        texts = np.fromiter((0 if value is None else hash(value) for value in values), np.int64, count=len(values))
+        gone = np.fromiter((value is None for value in values), np.bool_, count=len(values))
+        return np.where(gone, NULL, _mixed(texts.view(np.uint64), TEXTS))
     found = [_bits(value) for value in values]
     bits = np.array([one for one, _ in found], np.uint64)
     tags = np.array([tag for _, tag in found], np.uint64)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from jupyter_mlprod.core.checked import Checked, count
-from jupyter_mlprod.core.column_values import Hashes, Mask, first_alike, hashes, numbers, row_hashes
+from jupyter_mlprod.core.column_values import Hashes, Mask, combined, first_alike, hashes, numbers, row_hashes
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Violation
 from jupyter_mlprod.core.contract import Column, Input, Tensor
 from jupyter_mlprod.core.evidence import Measure
@@ -61,8 +61,9 @@ def table_quality(fields: Sequence[Input], named: Mapping[str, Array], snapshot:
         if isinstance(field, Column) and field.type in ("float", "int"):
             measures += _outliers(field.name, array, snapshot, told=field.name not in hidden)
     if columns:
-        names = [field.name for field in columns]
-        measures += [_repeated(row_hashes(named, names)), _constant(names, named)]
+        same: list[str] = []
+        measures.append(_repeated(combined(_noted(field.name, named[field.name], same) for field in columns)))
+        measures.append(_constant(same, n=len(columns)))
     return Checked(kind="quality", checks=0, measures=tuple(measures))
 
 
@@ -150,11 +151,18 @@ def _repeated(rows: Hashes) -> Measure:
     return count("duplicate_rows", len(again), n=len(first), note=pairs)
 
 
-def _constant(names: Sequence[str], named: Mapping[str, Array]) -> Measure:
-    """Columns that say the same in every row, null included; of a single row nothing can be said."""
-    same = [name for name in names if len(named[name]) > 1 and len(np.unique(hashes(named[name]))) == 1]
+def _noted(name: str, array: Array, same: list[str]) -> Hashes:
+    """The hashes of a column, whose name is noted where all of them are the same; of a single row nothing can be said."""
+    own = hashes(array)
+    if len(own) > 1 and bool((own == own[0]).all()):
+        same.append(name)
+    return own
+
+
+def _constant(same: Sequence[str], *, n: int) -> Measure:
+    """Columns that say the same in every row, null included."""
     more = f" and {len(same) - MOST_NAMED} more" if len(same) > MOST_NAMED else ""
-    return count("constant_columns", len(same), n=len(names), note=", ".join(same[:MOST_NAMED]) + more)
+    return count("constant_columns", len(same), n=n, note=", ".join(same[:MOST_NAMED]) + more)
 
 
 def _at_rows(found: Mask) -> str:
