@@ -403,6 +403,43 @@ def test_a_broken_check_blocks_the_gate_until_a_sound_one(shop: Desk) -> None:
     assert outcome() == "pass "
 
 
+def test_a_policy_may_ask_for_what_a_check_measured_and_for_a_kind(shop: Desk) -> None:
+    rules = """
+[[policy.release]]
+measure = "duplicate_rows"
+at_most = 0
+unit = "count"
+
+[[policy.release]]
+measure = "null_ratio"
+at_most = 0.05
+where = { column = "*" }
+
+[[policy.release]]
+measure = "violations"
+at_most = 0
+unit = "count"
+where = { kind = "skew" }
+"""
+    Path("mlprod.toml").write_text(SETTINGS + rules)
+    subject = shop.workspace().bundles.all()[-1][0]
+
+    def outcomes() -> list[str]:
+        verdict = shop.run(Gate(subjects=(subject,)), Verdict)
+        wanted = ("duplicate_rows", "null_ratio", "violations")
+        return [f.outcome for f in verdict.findings if f.rule.measure in wanted and (f.rule.where or f.rule.measure != "violations")]
+
+    for file in Path(".mlprod/records/evidence-1").rglob("*.json"):
+        if '"kind":"contract"' in file.read_text():
+            file.unlink()
+    checked(shop, table())
+    assert outcomes() == ["pass", "pass", "missing"]
+    twice = {name: np.concatenate([array, array[:5]]) for name, array in table().items()}
+    checked(shop, twice, online=written(table(), "online.parquet"), key="customer")
+    assert outcomes() == ["fail", "pass", "pass"]
+    Path("mlprod.toml").write_text(SETTINGS)
+
+
 # What is shown, and what is never shown.
 
 
