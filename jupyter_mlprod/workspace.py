@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.ed25519_signer import Ed25519Signer
     from jupyter_mlprod.adapters.environment import Environments
     from jupyter_mlprod.adapters.frames import Frames
+    from jupyter_mlprod.adapters.image_files import ImageFiles
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
@@ -250,6 +251,13 @@ class Workspace:
         from jupyter_mlprod.adapters.data_files import DataFiles
 
         return DataFiles()
+
+    @cached_property
+    def images(self) -> "ImageFiles":
+        with naming_the_extra("decoding images"):
+            from jupyter_mlprod.adapters.image_files import ImageFiles
+
+        return ImageFiles(self.progress)
 
     @cached_property
     def frames(self) -> "Frames":

@@ -138,7 +138,7 @@ def _measures_made(tree: ast.AST) -> Iterator[str]:
         first = node.args[0] if node.args else None
         named = next((word.value for word in node.keywords if word.arg == "name"), None)
         match node.func.id, first, named:
-            case "count" | "measure", ast.Constant(value=str(name)), _:
+            case "count" | "measure" | "_ratio", ast.Constant(value=str(name)), _:
                 yield name
             case "Measure", _, ast.Constant(value=str(name)):
                 yield name

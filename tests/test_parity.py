@@ -48,7 +48,10 @@ CASES: dict[str, tuple[Request, tuple[str, ...]]] = {
         ("tiny_models:second", *PACKAGE),
     ),
     "load": (Load(subject="tiny"), ("tiny",)),
-    "check": (Check(subject="tiny", data="x.npy"), ("tiny", *DATA)),
+    "check": (
+        Check(subject="tiny", data="x.npy", view="training", tolerance=1e-5),
+        ("tiny", *DATA, "--view", "training", "--tolerance", "1e-5"),
+    ),
     "profile": (Profile(subject="tiny", batches=(1, 4), budget_s=0.5), ("tiny", "--batches", "1,4", "--budget-s", "0.5")),
     "evaluate": (
         Evaluate(subject="tiny", data="x.npy", target="y.npy", slices="side.npy"),

@@ -14,6 +14,7 @@ import msgspec
 
 from jupyter_mlprod.core.contract import NOT_PERSONAL, Column, Input, Rows, Text, is_personal
 from jupyter_mlprod.core.demands import Check, Demand, Kind
+from jupyter_mlprod.core.values import is_null
 
 MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 40
@@ -129,7 +130,14 @@ def example(demand: Demand, field: Input | None, place: str, value: Sequence[Any
     return f"{place}: {_shown(field, value[0])}"
 
 
-def _shown(field: Input, value: Any) -> str:
+def told(field: Input | None, value: Any) -> str:
+    """A value as far as it may be told; of a column that no contract names, strings are told as their shape."""
+    if is_null(value):
+        return "null"
+    return "personal, withheld" if field is not None and is_personal(field) else _shown(field, value)
+
+
+def _shown(field: Input | None, value: Any) -> str:
     if isinstance(value, str):
         text = value if isinstance(field, Column | Text) and field.pii == NOT_PERSONAL else shape_of(value)
         return repr(text if len(text) <= LONGEST_EXAMPLE else f"{text[: LONGEST_EXAMPLE - 1]}…")

@@ -30,8 +30,10 @@ from jupyter_mlprod.core.expression import Term, columns_in, parse
 Check = Literal[
     "present", "unknown", "rows", "dtype", "shape", "layout", "null", "type", "exact", "unicode", "finite", "low", "high", "category",
     "pattern", "shortest", "longest", "unique", "stale", "future", "rule", "sum", "distribution",
+    "decode", "run", "prepared", "joined", "skew", "label", "id", "shared", "overlap",
 ]  # fmt: skip
-Kind = Literal["schema", "freshness"]
+"""The last nine are not demands of a contract: `check` finds them by other means, and tells them in the same words."""
+Kind = Literal["schema", "freshness", "quality", "parity", "skew", "leakage"]
 STRUCTURAL: frozenset[Check] = frozenset({"present", "unknown", "rows", "dtype", "shape", "layout", "type", "exact", "unicode"})
 """What cannot be let pass, because nothing could be computed on it; no part of the rows may break it either."""
 

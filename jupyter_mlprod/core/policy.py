@@ -99,7 +99,9 @@ REBUILD = Policy(name="rebuild", rules=tuple(_none_of(m, by_runner=False) for m 
 """What an environment made from a bundle's lock must come to; a package without a hash is told and decides nothing."""
 
 BY_KIND: dict[str, Policy] = {
-    "contract": Policy(name="contract", rules=(_none_of("violations", by_runner=False),)),
+    "contract": Policy(
+        name="contract", rules=(_none_of("violations", by_runner=False), _none_of("violations", where={"kind": ANY}, by_runner=False))
+    ),
     "scan": Policy(name="scan", rules=_none_of_all("digest_mismatches", "pickle_files", "hostile_code", "secrets")),
     "scan of a file": Policy(name="scan of a file", rules=_none_of_all("hostile_pickles", "hostile_code", "secrets")),
     "scan of a notebook": Policy(name="scan of a notebook", rules=_none_of_all("secrets")),

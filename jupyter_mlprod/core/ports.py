@@ -24,6 +24,7 @@ from jupyter_mlprod.core.statement import Key, Signed
 if TYPE_CHECKING:
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.conformance import Conformance
+    from jupyter_mlprod.core.data_quality import Picture
     from jupyter_mlprod.core.lock import Lock, Pin
     from jupyter_mlprod.core.raw import Array, Raw
     from jupyter_mlprod.core.rebuild import Rebuilt
@@ -170,6 +171,13 @@ class Snapshots(Protocol):
     def of_live(self, value: Any) -> Snapshot: ...
 
 
+class Images(Protocol):
+    """What decodes images, to see that they can be: the files of a folder, or bytes in a column, of which a null is None."""
+
+    def of_folder(self, folder: Path) -> "tuple[Picture, ...]": ...
+    def of_bytes(self, values: Sequence[bytes | None]) -> "tuple[Picture, ...]": ...
+
+
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     """How one code cell of a run ended; ``records`` are the digests that it wrote."""
 
@@ -285,6 +293,8 @@ class Ports(Protocol):
     def modules(self) -> Modules: ...
     @property
     def data(self) -> Data: ...
+    @property
+    def images(self) -> Images: ...
     @property
     def frames(self) -> Frames: ...
     @property

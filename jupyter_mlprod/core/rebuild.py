@@ -10,11 +10,11 @@ import numpy as np
 
 from jupyter_mlprod.core.answer import decide
 from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.checked import count, joined
 from jupyter_mlprod.core.difference import row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.lock import Lock, normalized
 from jupyter_mlprod.core.raw import Array, rows
-from jupyter_mlprod.core.remeasure import count, joined
 
 LABEL = "label"
 HEAVY = ("torch", "mlflow")

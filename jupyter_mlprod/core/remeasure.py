@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.answer import class_probabilities, decided
-from jupyter_mlprod.core.batch import check_batch
+from jupyter_mlprod.core.batch import check_batch, readied
 from jupyter_mlprod.core.bundle import Bundle
-from jupyter_mlprod.core.conformance import Conformance
+from jupyter_mlprod.core.checked import by_kind, count, measures_of
 from jupyter_mlprod.core.contract import Contract
 from jupyter_mlprod.core.difference import Answers, broken_rows, row_gaps, units_of
 from jupyter_mlprod.core.evidence import Measure
@@ -21,28 +21,11 @@ from jupyter_mlprod.core.ports import Outputs
 from jupyter_mlprod.core.raw import Array, Raw, part, rows
 from jupyter_mlprod.core.trial import Trial, batch_sizes, shapes_of, taken, trials
 
-MAX_NOTES = 5
-
-
-def count(name: str, found: int, *, n: int, note: str = "", where: dict[str, str] | None = None) -> Measure:
-    """A number of faults out of ``n`` checks."""
-    return Measure(name=name, value=float(found), unit="count", n=n, note=note, where=where or {})
-
-
-def joined(notes: list[str]) -> str:
-    """The first few notes, and how many more there are."""
-    more = f"; and {len(notes) - MAX_NOTES} more" if len(notes) > MAX_NOTES else ""
-    return "; ".join(notes[:MAX_NOTES]) + more
-
 
 def contract_measures(contract: Contract, raw: Raw) -> tuple[Measure, ...]:
-    """How many demands of the contract the rows break. Data without rows break one."""
-    result: Conformance = check_batch(contract, raw)
-    broken = [violation.what for violation in result.violations]
-    return (
-        count("violations", len(broken), n=result.checks, note=joined(broken)),
-        count("rows", result.rows, n=result.rows, note=f"{result.checks} checks ran on {result.rows:,} rows"),
-    )
+    """How many demands of the contract the rows break. Data without rows break one; how old they are is not asked."""
+    result = check_batch(contract, raw)
+    return measures_of(by_kind(result, readied(contract, clock=False)), rows=result.rows)
 
 
 Pairs = Sequence[tuple[Answers, Answers]]

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mlprod.core.bundle import REQUIREMENTS, Bundle
+from jupyter_mlprod.core.checked import count, joined
 from jupyter_mlprod.core.dossier import words_in
 from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.licenses import is_copyleft
 from jupyter_mlprod.core.ports import Packages, Ports
-from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.scan_look import Look, SpotKind
 from jupyter_mlprod.core.walk import walked
 

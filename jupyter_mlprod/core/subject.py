@@ -78,6 +78,11 @@ def names_file(text: str) -> bool:
     return os.path.isfile(text)  # noqa: PTH113  Path.is_file raises on a name of more than 255 characters
 
 
+def names_folder(text: str) -> bool:
+    """Whether a text is the path of a folder; one that is too long for a path is none."""
+    return os.path.isdir(text)  # noqa: PTH112  as above
+
+
 def check_name(name: str, *, what: str) -> str:
     """A name that may stand in a path, a registry and a report."""
     if not NAME.fullmatch(name):

@@ -32,7 +32,7 @@ from jupyter_mlprod.core.record import canonical, digest_bytes
 from jupyter_mlprod.core.requests import REQUESTS
 from jupyter_mlprod.core.snapshot import SUFFIX, redacted
 from jupyter_mlprod.core.source import Carried, carry, carry_cell
-from jupyter_mlprod.core.subject import MODEL_URI, names_file
+from jupyter_mlprod.core.subject import MODEL_URI, names_file, names_folder
 from jupyter_mlprod.fronts import call
 from jupyter_mlprod.workspace import Workspace
 
@@ -121,7 +121,12 @@ class Live:
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
+        """A batch as a file; a folder of images stays one."""
+        if names_folder(word) and word not in self.names:
+            return word
         value = self.value(word)
+        if isinstance(value, str | os.PathLike) and names_folder(str(value)):
+            return str(value)
         return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:

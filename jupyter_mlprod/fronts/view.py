@@ -5,6 +5,7 @@ A view is a function of the record alone; it decides nothing and looks nothing u
 
 import datetime
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,8 +23,10 @@ from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import PROBABILITIES, ColumnFacts, Numbers, Snapshot
 from jupyter_mlprod.core.verdict import Finding, Outcome, Verdict
 
-HIDDEN = {"bin_accuracy"}
-"""Measures that are points of a plot: in the record and in its JSON, left out of the table."""
+HIDDEN = {"bin_accuracy", "broken"}
+"""Measures that stand elsewhere than in the table: points of a plot in the JSON alone, broken checks as lines of their own."""
+OFTEN_ZERO = {"null_ratio", "nonfinite_ratio", "outlier_ratio", "skew_ratio"}
+"""Measures of every column: where they are 0, the table says in how many places."""
 
 SHOWN_COLUMNS = 100
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -142,9 +145,14 @@ def _unit(unit: str) -> str:
 def _evidence(evidence: Evidence) -> View:
     taken = f"taken by the {evidence.taken_by}, {evidence.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     view = View(title=f"{evidence.kind} of {_subject(evidence.subject)}, {taken}")
-    shown = [measure for measure in evidence.measures if measure.name not in HIDDEN]
+    idle = [measure for measure in evidence.measures if measure.name in OFTEN_ZERO and not measure.value]
+    shown = [measure for measure in evidence.measures if measure.name not in HIDDEN and measure not in idle]
     rows = [(m.name, where_text(m.where), value_text(m), f"{m.n:,}", m.note) for m in shown]
     view.table(("measure", "where", "value", "n", "remark"), rows, numeric=("value", "n"))
+    view.notes += [f"✗ {m.where['kind']}: {m.note}" for m in evidence.measures if m.name == "broken"]
+    if idle:
+        places = Counter(measure.name for measure in idle)
+        view.notes.append(f"0 and left out: {', '.join(f'{name} of {n:,}' for name, n in sorted(places.items()))}")
     methods = sorted({m.method for m in shown if m.low is not None})
     if methods:
         view.notes.append(f"intervals are 95 %: {', '.join(methods)}")

@@ -1,9 +1,9 @@
 """``doctor``: what is wrong with this installation, each with the command that mends it."""
 
+from jupyter_mlprod.core.checked import count
 from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.remeasure import count
 from jupyter_mlprod.core.requests.doctor import Doctor
 
 

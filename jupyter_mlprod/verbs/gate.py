@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, Bundle
+from jupyter_mlprod.core.checked import count
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
 from jupyter_mlprod.core.notebook import Notebook, read_notebook, typed_parameters
@@ -20,7 +21,7 @@ from jupyter_mlprod.core.ports import CellRun, NotebookRun, Ports
 from jupyter_mlprod.core.promotion import check_comparison, move_alias, release_policy
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import CHAMPION, Release, holder
-from jupyter_mlprod.core.remeasure import contract_measures, count, parity_measures
+from jupyter_mlprod.core.remeasure import contract_measures, parity_measures
 from jupyter_mlprod.core.requests.gate import Gate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, keep
 from jupyter_mlprod.core.scan_measures import scan_measures
@@ -30,7 +31,9 @@ from jupyter_mlprod.core.verdict import WORSE, Verdict, combine, judge, worst
 NOTEBOOK = ".ipynb"
 CELLS = EXECUTION.rules[0].measure
 MEASURED_AGAIN: tuple[Kind, ...] = ("scan", "integrity", "contract", "parity", "release")
-"""Kinds that a gate measures itself; a stored record that claims to be the runner's is not needed for these, so it is not believed."""
+"""Kinds that a gate measures itself; a stored record that claims to be the runner's is not needed for these, so it is not believed. Of the
+contract that is what golden samples can show; what a check found on other rows is not measured again."""
+GOLDEN = "golden samples"
 
 
 def run(request: Gate, ports: Ports) -> Verdict:
@@ -74,7 +77,7 @@ def _bundle(subject: str, request: Gate, policy: Policy, ports: Ports) -> Verdic
     if ports.run_folder:
         listed = set(ports.records.journaled())
         stored = tuple(record for record in stored if digest(record) in listed)
-    stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN or _broken(record))
+    stored = tuple(record for record in stored if record.taken_by == "notebook" or record.kind not in MEASURED_AGAIN or _is_check(record))
     verdict = _judged(found, policy, stored, ports)
     run = _run_that_made(found.digest, ports)
     if run is not None and ports.taken_by == "runner":
@@ -99,13 +102,18 @@ def _run_that_made(bundle: str, ports: Ports) -> Verdict | None:
     return whole if cells else None
 
 
+def _is_check(record: Evidence) -> bool:
+    """Whether it is about rows that somebody gave."""
+    return record.kind == "contract" and record.context.get("data") != GOLDEN
+
+
 def _broken(record: Evidence) -> bool:
     """Whether a check found violations."""
     return record.kind == "contract" and any(measure.name == "violations" and measure.value > 0 for measure in record.measures)
 
 
 def _judged(found: Found, policy: Policy, stored: Sequence[Evidence], ports: Ports) -> Verdict:
-    checks = [record for record in stored if record.kind == "contract"]
+    checks = [record for record in stored if _is_check(record)]
     newest = max(checks, key=lambda record: record.taken_at, default=None)
     again = _measured_again(found, ports)
     if newest is not None and _broken(newest):  # rows that broke the contract are not made good by golden samples that keep it
@@ -133,7 +141,7 @@ def _measured_again(found: Found, ports: Ports) -> list[Evidence]:
         ("parity", parity_measures(found.bundle, runtime, inputs, answers, per_batch=False, limit=parity_limit(ports.policies))),
         ("release", (count("champions", int(champion is not None), n=1),)),
     ]
-    context = {**ports.runtimes.context(), "data": "golden samples", "champion": champion.bundle if champion else ""}
+    context = {**ports.runtimes.context(), "data": GOLDEN, "champion": champion.bundle if champion else ""}
     evidence = [
         Evidence(kind=kind, subject=found.digest, taken_at=ports.now(), taken_by=ports.taken_by, measures=measures, context=context)
         for kind, measures in taken

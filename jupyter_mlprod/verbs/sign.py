@@ -7,13 +7,13 @@ told in card and SBOM is refused before anything is taken in.
 
 from jupyter_mlprod.core.attach import attach, documents_of, faults_of_attached
 from jupyter_mlprod.core.bundle import SIGNATURE
+from jupyter_mlprod.core.checked import count, joined
 from jupyter_mlprod.core.document import toml_text
 from jupyter_mlprod.core.dossier import gather
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.lock import training_lock
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.sign import Sign
 from jupyter_mlprod.core.resolve import find_bundle, keep
 from jupyter_mlprod.core.statement import ATTACHED_FILES, attached_files, signers

@@ -12,6 +12,7 @@ import msgspec
 
 from jupyter_mlprod.core.attach import faults_of_attached
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, LOCK, REQUIREMENTS, SIGNATURE, Bundle
+from jupyter_mlprod.core.checked import count, joined
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.lock import bundle_lock
@@ -20,7 +21,6 @@ from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.rebuild import rebuild_measures
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.release import chain_breaks, holder
-from jupyter_mlprod.core.remeasure import count, joined
 from jupyter_mlprod.core.requests.verify import Verify
 from jupyter_mlprod.core.resolve import Found, demand_trust, locate, place_of
 from jupyter_mlprod.core.statement import attached_files, signers

@@ -17,7 +17,7 @@ from jupyter_mlprod.core.combine import Combine
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.snapshot import SUFFIX
 from jupyter_mlprod.fronts.live import Live
-from jupyter_mlprod.workspace import Workspace
+from jupyter_mlprod.workspace import Workspace, open_workspace
 
 X = np.arange(12.0).reshape(4, 3)
 TABLE = pd.DataFrame({"age": [1.0, 2.0, 3.0, 4.0], "site": ["a", "b", None, "a"]})
@@ -431,3 +431,18 @@ def test_a_folder_and_a_file_are_left_for_the_verb_to_read(live: Live) -> None:
     live.names = {**live.names, "where": Path("images"), "file": Path("train.npy")}
     for word, wanted in (("images", "images"), ("where", "images"), ("file", "train.npy"), ("train.npy", "train.npy")):
         assert captured(live, "package", data=word)["data"] == wanted
+
+
+def test_a_folder_of_images_stays_a_folder_and_a_name_of_the_notebook_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    live = Live({"PLACE": tmp_path / "images"}, open_workspace(tmp_path))
+    for word in ("images", "PLACE"):
+        values: dict[str, Any] = {"subject": "tiny", "data": word}
+        live.capture("check", values)
+        assert Path(values["data"]).resolve() == tmp_path / "images"
+    named = Live({"images": np.zeros((2, 3))}, open_workspace(tmp_path))
+    values = {"subject": "tiny", "data": "images", "prepared": "images + 1"}
+    named.capture("check", values)
+    assert np.load(values["data"]).tolist() == np.zeros((2, 3)).tolist()
+    assert np.load(values["prepared"]).tolist() == np.ones((2, 3)).tolist()

@@ -139,7 +139,9 @@ def test_violations_name_field_rows_and_limit_but_no_value(bare_desk: Desk) -> N
 def test_a_check_of_zero_rows_never_passes(bare_desk: Desk) -> None:
     bare_desk.package(0.0)
     np.save(bare_desk.folder / "none.npy", np.zeros((0, 3)))
-    assert exit_status(bare_desk.run(Check(subject="tiny", data="none.npy"), Evidence)) == 1
+    evidence = bare_desk.run(Check(subject="tiny", data="none.npy"), Evidence)
+    assert measure_of(evidence, "violations").note == "the data have no rows"
+    assert exit_status(evidence) == 1
 
 
 def test_a_target_may_be_labels_and_a_slice_a_file(bare_desk: Desk) -> None:

@@ -156,10 +156,10 @@ def test_bundles_without_evidence_are_compared_by_saying_what_to_measure(bare_de
     assert "evaluate or profile them" in bare_desk.run(Compare(first=one, second=two), Listing).note
 
 
-def test_a_check_counts_each_demand_and_names_field_limit_and_rows_and_no_value(
+def test_a_check_counts_each_demand_and_names_field_limit_and_rows_and_no_personal_value(
     bare_desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bare_desk.package(0.0, contract="[inputs.point]\nlow = -10\nhigh = 10\nunit = 'cm'")
+    bare_desk.package(0.0, contract="[inputs.point]\nlow = -10\nhigh = 10\nunit = 'cm'\npii = 'whereabouts'")
     data = np.load("x.npy")
     data[3], data[7, 1] = 31337.125, np.nan
     np.save("far.npy", data)

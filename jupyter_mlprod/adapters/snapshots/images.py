@@ -6,11 +6,8 @@ Hidden files are no part of the data. Every file's head is read; pixels are deco
 import hashlib
 import io
 import os
-import struct
 import warnings
-import zlib
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,16 +23,14 @@ from jupyter_mlprod.adapters.snapshots.tables import snapshot_of, source_of
 from jupyter_mlprod.core import reference
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.fingerprint import joined
+from jupyter_mlprod.core.image_folder import UNREADABLE, files_in, images_of
 from jupyter_mlprod.core.ports import Progress
 from jupyter_mlprod.core.snapshot import ColumnFacts, Numbers, Snapshot
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 DECODED = 500
 """Files of the sample whose pixels are read."""
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 """Modes that turn into RGB without loss of levels."""
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error, zlib.error)
-"""What Pillow raises on files that are broken; UnidentifiedImageError is an OSError."""
 BATCH = 64
 NAMED = 1000
 """Classes that are named."""
@@ -61,12 +56,8 @@ def images_in(folder: Path, progress: Progress) -> Snapshot:
     MlprodError : ``bad-data`` when it holds no image that can be decoded, a link that leads nowhere or to a folder, or an image that
         unpacks to more than Pillow allows.
     """
-    files = list(_files(folder))
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not images:
-        raise MlprodError(
-            Code.BAD_DATA, f"{folder} holds no image", hint=f"images end in {', '.join(SUFFIXES)}; other data is named by file"
-        )
+    files = list(files_in(folder))
+    images = images_of(folder, files)
     decoded = {images[i] for i in _spread(len(images))}
     seen: list[Seen] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -105,22 +96,6 @@ def _counted(column: ColumnFacts, values: Any) -> ColumnFacts:
     return msgspec.structs.replace(
         column, categories=msgspec.structs.replace(column.categories, counts=named, others=others, distinct=len(counts))
     )
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file that is not hidden, in the order of their paths; a link to a file is that file."""
-    for entry in sorted(folder.iterdir(), key=lambda path: os.fsencode(path.name)):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_symlink() and not entry.is_file():
-            leads = "a folder" if entry.is_dir() else "nothing that can be read"
-            raise MlprodError(Code.BAD_DATA, f"{str(entry)[:200]!r} is a link to {leads}", hint="put the files there, or remove the link")
-        if entry.is_dir():
-            yield from _files(entry)
-        elif entry.is_file():
-            yield entry
-        else:
-            raise MlprodError(Code.BAD_DATA, f"{str(entry)[:200]!r} is no regular file", hint="remove it from the folder")
 
 
 def _spread(count: int) -> list[int]:
