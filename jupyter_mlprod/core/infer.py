@@ -14,6 +14,7 @@ from jupyter_mlprod.core.bundle import Scores
 from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.live_values import column_of
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
 from jupyter_mlprod.core.values import nulls
@@ -81,7 +82,9 @@ def _column(name: str, array: Array) -> Column:
     kinds: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "O": "string"}
     if array.dtype.kind not in kinds:
         raise MlprodError(Code.BAD_DATA, f"column {name!r} has dtype {array.dtype}; numbers, booleans and strings can be packaged")
-    return Column(name=name, type=kinds[array.dtype.kind], nullable=bool(nulls(array).any()))
+    gone = nulls(array)
+    there = column_of(array[~gone].tolist()) if array.dtype.kind == "O" else array  # integers and truth values may lie beside nulls
+    return Column(name=name, type=kinds[there.dtype.kind if there.dtype.kind in "ib" else array.dtype.kind], nullable=bool(gone.any()))
 
 
 def infer_scores(asked: Scores | Literal["auto"], labels: tuple[str, ...], first: Array) -> Scores:
