@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "%mlprod"
 HELP = ("-h", "--help", "?")
 NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
-         "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
+         "portrait.Portrait", "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
 
 
 @magics_class

@@ -3,12 +3,9 @@
 A view is a function of the record alone; it decides nothing and looks nothing up.
 """
 
-import datetime
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
@@ -17,57 +14,21 @@ from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.notebook import Notebook
 from jupyter_mlprod.core.policy import Policy, Rule
+from jupyter_mlprod.core.portrait import Portrait
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import PROBABILITIES, ColumnFacts, Numbers, Snapshot
-from jupyter_mlprod.core.verdict import Finding, Outcome, Verdict
+from jupyter_mlprod.core.verdict import Finding, Verdict
+from jupyter_mlprod.fronts.table import MARKS, Table, View, moment_text, number
+from jupyter_mlprod.fronts.view_portrait import portrait_view
+
+__all__ = ["MARKS", "VIEWS", "Table", "View", "limit_text", "number", "value_text", "view_of", "where_text"]
 
 HIDDEN = {"bin_accuracy"}
 """Measures that are points of a plot: in the record and in its JSON, left out of the table."""
 
 SHOWN_COLUMNS = 100
-EPOCH = datetime.datetime(1970, 1, 1)
 ABOUT_RUNS = {"cells_not_ok"}
-MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Cells as text.
-
-    Attributes
-    ----------
-    columns : headings; all empty when the first cell of each row is its heading
-    numeric : the columns that hold numbers
-    findings : what stands behind each row, or nothing
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numeric: frozenset[str] = frozenset()
-    findings: tuple[Finding, ...] = ()
-
-
-class View(msgspec.Struct, kw_only=True):
-    """What both renderings are made of."""
-
-    title: str
-    outcome: Outcome | None = None
-    tables: list[Table] = []
-    notes: list[str] = []
-
-    def table(
-        self, columns: Sequence[str], rows: Sequence[tuple[str, ...]], *, numeric: Sequence[str] = (), findings: tuple[Finding, ...] = ()
-    ) -> None:
-        """Add a table without the columns that are empty in every row."""
-        used = [index for index in range(len(columns)) if any(row[index] for row in rows) or not rows]
-        self.tables.append(
-            Table(
-                columns=tuple(columns[i] for i in used),
-                rows=tuple(tuple(row[i] for i in used) for row in rows),
-                numeric=frozenset(numeric),
-                findings=findings,
-            )
-        )
 
 
 def view_of(record: Record) -> View:
@@ -124,15 +85,6 @@ def value_text(measure: Measure) -> str:
 
 def where_text(where: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(where.items()))
-
-
-def number(value: float) -> str:
-    """Four significant digits, whole numbers without a point, no exponent where people expect none; ``nan`` and ``inf`` by name."""
-    if not math.isfinite(value):
-        return str(value)
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _unit(unit: str) -> str:
@@ -293,7 +245,7 @@ def _column_row(column: ColumnFacts) -> tuple[str, ...]:
     kind = f"{column.dtype} ({', '.join(map(str, column.shape))})" if column.dtype else column.type
     if column.withheld:
         return (column.name, kind, number(column.nulls), "", "", "", "personal data, withheld", "")
-    low, median, high = _extent(column.channels, _moment if column.type in ("time", "time_utc") else number)
+    low, median, high = _extent(column.channels, moment_text if column.type in ("time", "time_utc") else number)
     found = column.categories
     values = "" if found is None else ", ".join([*list(found.counts)[:3], *([f"{found.distinct:,} in all"] if found.distinct > 3 else [])])
     return (column.name, kind, number(column.nulls), low, median, high, values, short(column.fingerprint))
@@ -305,14 +257,6 @@ def _extent(channels: Sequence[Numbers], written: Callable[[float], str]) -> tup
     highs = [one.high for one in channels if one.high is not None]
     median = written(channels[0].quantiles[PROBABILITIES.index(0.5)]) if len(channels) == 1 and channels[0].quantiles else ""
     return (written(min(lows)) if lows else "", median, written(max(highs)) if highs else "")
-
-
-def _moment(seconds: float) -> str:
-    """Seconds since 1970 as a date and time; years beyond 9999, which no calendar here has, as the number."""
-    try:
-        return f"{EPOCH + datetime.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
-    except OverflowError:
-        return number(seconds)
 
 
 def _listing(listing: Listing) -> View:
@@ -339,6 +283,7 @@ VIEWS: dict[type[Record], Callable[[Any], View]] = {
     Listing: _listing,
     Notebook: _notebook,
     Policy: _policy,
+    Portrait: portrait_view,
     Release: _release,
     Snapshot: _snapshot,
     Verdict: _verdict,

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,8 +252,7 @@ def test_the_pixels_of_an_image_file_are_read_when_they_are_asked_for(tmp_path: 
 def truncated(folder: Path) -> Image.Image:
     Image.effect_noise((64, 64), 50).save(folder / "image.png")
     data = (folder / "image.png").read_bytes()
-    (folder / "image.png").write_bytes(data[: len(data) // 2])
-    return Image.open(folder / "image.png")
+    return Image.open(io.BytesIO(data[: len(data) // 2]))
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
