@@ -23,6 +23,13 @@ COLUMNS = ("side", "name", "type", "rules", "data", "nulls", "found")
 
 def portrait_view(portrait: Portrait) -> View:
     """The view of a portrait."""
+    view = fields_view(portrait)
+    _suggestions(view, portrait)
+    return view
+
+
+def fields_view(portrait: Portrait) -> View:
+    """The same without suggestions, which a panel lists in its own way."""
     held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows"
     broken = f"{portrait.broken} broken" if portrait.broken else "none broken"
     view = View(title=f"contract of {short(portrait.about)}, {held}, {broken}")
@@ -42,7 +49,6 @@ def portrait_view(portrait: Portrait) -> View:
         view.notes.append(f"{len(fields)} of {len(portrait.fields):,} fields, those with violations first")
     if portrait.sampled < portrait.rows:
         view.notes.append(f"pictures are of {number(portrait.sampled)} sampled rows")
-    _suggestions(view, portrait)
     return view
 
 
@@ -200,7 +206,8 @@ def _suggestions(view: View, portrait: Portrait) -> None:
     if able:
         view.details.append(Details(summary="suggestions as TOML", text=merged(one.toml for one in able)))
         sets = " ".join(f"--set {key} {quoted(value)}" for key, value in able[0].settings.items())
-        view.notes.append(f"declare {able[0].id}: %mlprod contract edit contract.toml {sets}")
+        file = quoted(portrait.about) if portrait.about.endswith(".toml") else "contract.toml"
+        view.notes.append(f"declare {able[0].id}: %mlprod contract edit {file} {sets}")
 
 
 def merged(parts: Iterable[str]) -> str:
