@@ -15,6 +15,7 @@ from jupyter_mlprod.core.requests import (
     REQUESTS,
     Check,
     Compare,
+    Contract,
     Doctor,
     Evaluate,
     Export,
@@ -48,6 +49,7 @@ CASES: dict[str, tuple[Request, tuple[str, ...]]] = {
         ("tiny_models:second", *PACKAGE),
     ),
     "load": (Load(subject="tiny"), ("tiny",)),
+    "contract": (Contract(action="infer", subject="x.npy", out="contract.toml"), ("infer", "x.npy", "--out", "contract.toml")),
     "check": (Check(subject="tiny", data="x.npy"), ("tiny", *DATA)),
     "profile": (Profile(subject="tiny", batches=(1, 4), budget_s=0.5), ("tiny", "--batches", "1,4", "--budget-s", "0.5")),
     "evaluate": (

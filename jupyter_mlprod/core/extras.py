@@ -21,6 +21,7 @@ EXTRAS = {
     "papermill",
     "pyarrow",
     "safetensors",
+    "tomlkit",
     "torch",
     "yaml",
 }

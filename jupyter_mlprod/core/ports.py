@@ -153,6 +153,18 @@ class Data(Protocol):
     def from_live(self, value: Any) -> "Raw": ...
 
 
+class TomlEditing(Protocol):
+    """What changes TOML that a person wrote and keeps all else of it; a path whose value is None is taken out."""
+
+    def changed(self, text: str, values: Mapping[tuple[str, ...], Any]) -> str: ...
+
+
+class Signatures(Protocol):
+    """What reads the signature of an MLflow model folder, as its ``MLmodel`` holds it, without loading the model."""
+
+    def signature(self, folder: Path) -> Any: ...
+
+
 class Snapshots(Protocol):
     """What describes data without keeping it: a file or folder, or a live value of the notebook."""
 
@@ -275,6 +287,10 @@ class Ports(Protocol):
     def modules(self) -> Modules: ...
     @property
     def data(self) -> Data: ...
+    @property
+    def toml(self) -> TomlEditing: ...
+    @property
+    def signatures(self) -> Signatures: ...
     @property
     def snapshots(self) -> Snapshots: ...
     @property

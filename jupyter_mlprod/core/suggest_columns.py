@@ -6,7 +6,7 @@ and a column of the long-tailed kind gets a lower limit alone.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,9 +139,10 @@ def rounded(low: float, high: float, *, whole: bool) -> tuple[float, float]:
     return (below if low < 0 else max(below, 0)), (above if high > 0 else min(above, 0))
 
 
-def _snapped(value: float, power: int, snap: Any) -> float:
+def _snapped(value: float, power: int, snap: Callable[[float], int]) -> float:
     if power >= 0:
-        return int(snap(value / 10**power)) * 10**power
+        step: int = 10**power
+        return snap(value / step) * step
     scaled = snap(round(value * 10**-power, 9))
     result = round(scaled / 10**-power, -power)
     return int(result) if float(result).is_integer() else result

@@ -12,6 +12,9 @@ from jupyter_mlprod.core.pattern import pattern_fault
 
 LONGEST_CODE = 40
 MOST_FORMS = 3
+SPECIAL = re.compile(r"[.^$*+?{}\[\]\\|()]")
+"""What a pattern reads otherwise, in Python and in ECMA 262, which takes no other escape."""
+
 CLASSES = {"9": "[0-9]", "A": "[A-Z]", "a": "[a-z]"}
 
 Run = tuple[str, int]
@@ -51,7 +54,7 @@ def _class(character: str) -> str:
 
 
 def _written(kind: str, least: int, most: int) -> str:
-    one = CLASSES.get(kind) or re.escape(kind[1:])
+    one = CLASSES.get(kind) or SPECIAL.sub(r"\\\g<0>", kind[1:])
     if least == most:
         return one if most == 1 else f"{one}{{{most}}}"
     return f"{one}{{{least},{most}}}"

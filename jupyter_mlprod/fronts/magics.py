@@ -1,6 +1,6 @@
 """``%mlprod``: the verbs in a notebook. A live object is captured to a file, then the very same request runs as on the command line.
 
-``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read.
+``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read; ``%%mlprod contract`` keeps one of TOML.
 
 Loading this extension imports nothing heavy; IPython's own `UsageError` (never a subclass, which would print a trace) carries a refusal.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.workspace import Workspace
 
 PREFIX = "%mlprod"
+CONTRACT = "contract"
 HELP = ("-h", "--help", "?")
 NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
          "portrait.Portrait", "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
@@ -38,6 +39,7 @@ class MlprodMagics(Magics):
         super().__init__(shell)
         self.opened: Workspace | None = None
         self.cells: dict[str, CellCode] = {}
+        self.contract = ""
 
     @needs_local_scope
     @line_magic
@@ -52,11 +54,25 @@ class MlprodMagics(Magics):
 
     @cell_magic("mlprod")  # type: ignore[arg-type]  # IPython types the bare decorator alone
     def mlprod_cell(self, line: str, cell: str) -> None:
-        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged."""
+        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged.
+
+        ``%%mlprod contract``: keep the cell's TOML as the contract that verbs take when none is given.
+        """
         try:
-            self._keep_cell(split_words(line), cell)
+            words = split_words(line)
+            if words == [CONTRACT]:
+                self._keep_contract(cell)
+            else:
+                self._keep_cell(words, cell)
         except MlprodError as error:
             raise UsageError(one_line(error)) from None
+
+    def _keep_contract(self, cell: str) -> None:
+        """A contract whose every fault is told at once; with any, the former one stays."""
+        from jupyter_mlprod.core.contract_toml import check_text
+
+        check_text(cell, name="cell")
+        self.contract = cell
 
     def _keep_cell(self, words: list[str], cell: str) -> None:
         """What the cell cannot take along is told before it runs."""
@@ -66,7 +82,9 @@ class MlprodMagics(Magics):
 
         assert self.shell is not None
         if not words or words[0] not in CODES or len(words) > 2:
-            raise MlprodError(Code.BAD_REQUEST, f"%%{call.PROGRAM} takes {' or '.join(CODES)}, and the name of a function of the cell")
+            raise MlprodError(
+                Code.BAD_REQUEST, f"%%{call.PROGRAM} takes {' or '.join(CODES)}, and the name of a function of the cell; or {CONTRACT}"
+            )
         option, code = words[0], CODES[words[0]]
         check_imports(cell, "the cell", code=code)
         name = words[1] if len(words) == 2 else last_function(cell)
@@ -102,7 +120,7 @@ class MlprodMagics(Magics):
 
         workspace = self.workspace()
         workspace.cells = executed_cells(self.shell)
-        live = Live(names, workspace, cells=self.cells)
+        live = Live(names, workspace, cells=self.cells, contract=self.contract)
         try:
             request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
             if isinstance(request, Load):

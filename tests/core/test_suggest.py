@@ -103,7 +103,7 @@ def test_a_value_that_few_rows_hold_is_never_named() -> None:
     ("texts", "form"),
     [
         (["AB-1234", "XY-77"], "^[A-Z]{2}-[0-9]{2,4}$"),
-        (["2024-01-02", "1999-12-31"], "^[0-9]{4}\\-[0-9]{2}\\-[0-9]{2}$".replace("\\-", "-")),
+        (["2024-01-02", "1999-12-31"], "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
         (["A1", "1A"], "^(?:[0-9][A-Z]|[A-Z][0-9])$"),
         (["Ada", "Bob"], ""),
         (["12", "34"], ""),
@@ -113,7 +113,7 @@ def test_a_value_that_few_rows_hold_is_never_named() -> None:
     ],
 )
 def test_codes_have_a_form_and_words_have_none(texts: list[str], form: str) -> None:
-    found = form_of(texts).replace("\\-", "-")
+    found = form_of(texts)
     assert found == form
     assert pattern_fault(found) == ""
 
