@@ -1,11 +1,13 @@
 """A bundle in the user's own process: `load` gives what answers, `load_module` what can be trained on."""
 
+import datetime
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlprod.core.extras import naming_the_extra
+from jupyter_mlprod.core.records import as_records, raw_records
 from jupyter_mlprod.core.requests import Load
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 from jupyter_mlprod.workspace import open_runtime, open_workspace, raw_of
@@ -24,20 +26,27 @@ class Model:
         self.bundle = bundle
 
     def answer(self, values: Any) -> "dict[str, Array]":
-        """Rows to ``label``, ``confidence`` and the outputs, each (batch, ...).
+        """Rows to ``label``, ``confidence`` and the outputs, each (batch, ...); with ``imputed`` and ``passed`` where the contract says so.
 
         Parameters
         ----------
-        values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column
+        values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column.
+            Of a model of columns also records: a list of mappings, one mapping of single values, or either as JSON, in bytes.
 
         Raises
         ------
-        MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``preprocess``, ``postprocess``.
+        MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``more-needed``, ``preprocess``,
+            ``postprocess``, ``no-answer``.
         """
-        raw = raw_of(values)
-        if self.bundle.contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
+        now = datetime.datetime.now(datetime.UTC)
+        if isinstance(values, bytes):
+            return self.runtime.answer(values, now=now)
+        contract = self.bundle.contract
+        records = as_records(values) if contract.is_table or contract.is_text else None
+        raw = raw_of(values) if records is None else raw_records(records, contract)
+        if contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
             raw = next(iter(raw.values()))
-        return self.runtime.answer(raw)
+        return self.runtime.answer(raw, now=now)
 
 
 def load_module(subject: str, *, trust: str = "") -> Any:

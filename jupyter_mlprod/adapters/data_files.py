@@ -1,11 +1,13 @@
 """Data files and live data as raw batches: .npy, .npz, .csv, .parquet; numpy, pandas, polars, torch, lists.
 
 A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
-(``null/<column>``), because nothing here is ever pickled. Texts that come without a name are written as an archive with one nameless
-column, and read as what they were. How a live value is read is said in `core/live_values.py`, and what of one that holds values of several
-types is written in `core/mixed.py`.
+(``null/<column>``), because nothing here is ever pickled. Times without a zone are datetime64; those with one are datetimes in an object
+array, and on disk their UTC (``utc/<column>``). Texts that come without a name are written as an archive with one nameless column, and
+read as what they were. How a live value is read is said in `core/live_values.py`, and how values of several types are written in
+`core/mixed.py`.
 """
 
+import datetime
 import io
 import tokenize
 import uuid
@@ -23,9 +25,9 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.live_values import column_of, of_arrow, one_line, raw_of
 from jupyter_mlprod.core.mixed import MIXED, as_json
 from jupyter_mlprod.core.npy import ENDS, UTF8
-from jupyter_mlprod.core.raw import NULL, Array, Raw, as_bytes, object_array, with_nulls
+from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.values import nulls
+from jupyter_mlprod.core.values import nulls, timed
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -170,7 +172,13 @@ def _of_texts(name: str, texts: Array) -> dict[str, Array]:
 
 
 def _of_objects(name: str, array: Array, gone: NDArray[np.bool_]) -> dict[str, Array]:
-    """Integers or truth values beside nulls as themselves and a mask; all else as values of several types."""
+    """Integers or truth values beside nulls as themselves and a mask, times as such; all else as values of several types."""
+    zones = {
+        isinstance(value, datetime.datetime) and value.tzinfo is not None for value in array[~gone] if isinstance(value, datetime.date)
+    }
+    times = timed(array) if len(zones) == 1 else array
+    if times.dtype.kind == "M":
+        return {UTC + name if zones == {True} else name: times}
     there = column_of([value for value, null in zip(array.tolist(), gone, strict=True) if not null])
     if there.dtype.kind not in "ib" or not len(there):
         return _of_texts(MIXED + name, object_array([as_json(value) for value in array.tolist()]))

@@ -6,6 +6,7 @@ row to measure the cold start, all of them to prove that the code in the bundle 
 error there, since standard output carries the report.
 """
 
+import datetime
 import os
 import subprocess
 import sys
@@ -19,8 +20,8 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
+from jupyter_mlprod.core.admission import Admission
 from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final_outputs, graph_inputs, serving_view
-from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.difference import row_gaps, units_of
@@ -28,7 +29,8 @@ from jupyter_mlprod.core.enclosure import enclose
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.execute import load_function
 from jupyter_mlprod.core.graph import input_types
-from jupyter_mlprod.core.raw import Array, Raw, part, rows, with_nulls
+from jupyter_mlprod.core.promises import Promises
+from jupyter_mlprod.core.raw import Array, Raw, part, with_nulls
 
 COLD_START_LIMIT_S = 120
 REPLAY_LIMIT_S = 120
@@ -93,7 +95,7 @@ class OnnxRuntimes:
 
 
 class OnnxRuntime:
-    """Port `Runtime`: one session over one bundle folder."""
+    """Port `Runtime`: one session over one bundle folder. ``admission.counts`` tells what requests have broken so far."""
 
     def __init__(self, folder: Path, bundle: Bundle, *, threads: int, tell: bool = False) -> None:
         """``tell`` says whether an exception of the bundle's code may be quoted; it may hold a value of the data."""
@@ -107,6 +109,8 @@ class OnnxRuntime:
             raise MlprodError(Code.BAD_MODEL, f"ONNX Runtime cannot load {GRAPH}: {' '.join(str(error).split())[:300]}") from None
         self.bundle = bundle
         self.tell = tell
+        self.admission = Admission(bundle.contract)
+        self.promises = Promises(bundle.contract)
         self.inputs = input_types(self.session.get_inputs(), what=GRAPH)
         self.given = [entry.name for entry in self.session.get_outputs()]
         self.ends = Ends(
@@ -115,22 +119,30 @@ class OnnxRuntime:
             normalization=bundle.normalization or {},
         )
 
-    def answer(self, raw: Raw) -> dict[str, Array]:
-        """Raw rows to answers.
+    def answer(self, raw: Raw | bytes, *, now: datetime.datetime | None = None) -> dict[str, Array]:
+        """Raw rows, or records as JSON, to answers; with ``imputed`` and ``passed`` where the contract declares either.
+
+        Parameters
+        ----------
+        now : aware; without it no age is judged of which the rows do not say when they were used
 
         Raises
         ------
-        MlprodError : ``contract-violation`` naming every field that breaks the contract; nothing is computed then. ``preprocess`` when
-            the preprocessing fails on these rows, ``no-answer`` when the scores of a row are none.
+        MlprodError : ``contract-violation`` or ``more-needed`` naming every field that breaks the contract; nothing is computed then.
+            ``preprocess`` when the preprocessing fails on these rows, ``no-answer`` when the scores of a row are none, or an output is
+            not what the contract promises.
         """
-        demand(self.bundle.contract, raw, name=self.bundle.name)
-        outputs = self.outputs(raw)
-        odd = next((len(array) if array.ndim else 0 for array in outputs.values() if not array.ndim or len(array) != rows(raw)), None)
+        admitted = self.admission.admit(raw, name=self.bundle.name, now=now)
+        outputs = self.outputs(admitted.raw)
+        n = admitted.rows
+        odd = next((len(array) if array.ndim else 0 for array in outputs.values() if not array.ndim or len(array) != n), None)
         if odd is not None:
-            what = f"{rows(raw)} rows went in and {odd} answers came out"
+            what = f"{n} rows went in and {odd} answers came out"
             raise MlprodError(Code.PREPROCESS, what, hint="what stands before and behind the graph may drop or add no row")
         demand_scores(self.bundle, outputs)
-        return decide(self.bundle, outputs)
+        self.promises.demand(outputs, name=self.bundle.name)
+        answers = decide(self.bundle, outputs)
+        return answers | admitted.marks() if self.admission.marking else answers
 
     def outputs(self, raw: Raw) -> dict[str, Array]:
         """The contract's outputs, without contract and decision."""

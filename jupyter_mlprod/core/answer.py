@@ -15,6 +15,7 @@ from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.scores import Floats, Ints, probabilities, tempered
+from jupyter_mlprod.core.values import nulls, timed
 
 LABEL = "label"
 CONFIDENCE = "confidence"
@@ -52,7 +53,9 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
 
 
 def preprocessed(ends: Ends, raw: Raw, *, tell: bool) -> Any:
-    """What the preprocessing makes of the raw serving view; it gets a copy, and texts as a list of str."""
+    """What the preprocessing makes of the raw serving view; it gets a copy, texts as a list of str, and times as datetime64[us]."""
+    if isinstance(raw, Mapping):
+        raw = {name: timed(array) for name, array in raw.items()}
     return raw if ends.preprocess is None else called(ends.preprocess, _own_copy(raw), tell=tell)
 
 
@@ -167,8 +170,17 @@ def serving_view(contract: Contract, raw: Raw) -> Raw:
 
 
 def _cast(field: Input, array: Array) -> Array:
-    kind = COLUMN_TYPES.get(field.type) if isinstance(field, Column) else None
-    if kind is None or (kind is not np.float64 and array.dtype.kind == "f"):
+    """A column as the preprocessing gets it: times in microseconds, those with a zone in UTC; a null among numbers makes them float."""
+    if not isinstance(field, Column) or field.type == "string":
+        return array
+    if field.type in ("time", "time_utc"):
+        return timed(array)
+    if array.dtype.kind == "O":
+        gone = nulls(array)
+        if gone.any():
+            return np.array([np.nan if null else float(value) for null, value in zip(gone, array.tolist(), strict=True)], np.float64)
+    kind = COLUMN_TYPES[field.type]
+    if kind is not np.float64 and array.dtype.kind == "f":
         return array
     return array.astype(kind, copy=False)
 
@@ -191,7 +203,7 @@ def called(function: Callable[[Any], Any], value: Any, *, tell: bool, code: Code
 
 
 def prepared_inputs(prepared: Any, names: list[str]) -> dict[str, Array]:
-    """Name what a preprocessing returned; without one, a table's columns are stacked side by side.
+    """Name what a preprocessing returned; without one, a table's columns are stacked side by side, but for its times.
 
     Raises
     ------
@@ -202,6 +214,7 @@ def prepared_inputs(prepared: Any, names: list[str]) -> dict[str, Array]:
     if set(names) <= set(prepared):
         return {name: np.asarray(prepared[name]) for name in names}
     if len(names) == 1:
-        columns = [cast(str(name), np.asarray(column), np.float64, tell=False) for name, column in prepared.items()]
+        kept = {str(name): np.asarray(column) for name, column in prepared.items()}
+        columns = [cast(name, column, np.float64, tell=False) for name, column in kept.items() if column.dtype.kind != "M"]
         return {names[0]: np.column_stack(columns)}
     raise MlprodError(Code.PREPROCESS, f"the model takes {', '.join(names)}, the preprocessing gave {', '.join(map(str, prepared))[:200]}")

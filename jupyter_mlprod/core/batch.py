@@ -16,7 +16,7 @@ from jupyter_mlprod.core.demands import Demand, Plan, plan_of
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.rows import Broken, RowChecker
-from jupyter_mlprod.core.tensors import BrokenRows, check_tensors
+from jupyter_mlprod.core.tensors import BrokenRows, TensorChecker
 
 
 def readied(contract: Contract, view: View = "serving", *, clock: bool) -> Plan:
@@ -48,6 +48,7 @@ class BatchChecker:
         self.contract = contract
         self.plan = readied(contract, view, clock=clock)
         self.rows = RowChecker(self.plan)
+        self.tensors = TensorChecker(self.plan.tensors)
         self.fields = fields_of(contract, view)
 
     def check(self, raw: Raw, *, now: datetime.datetime | None = None, request: bool = False) -> Conformance:
@@ -61,15 +62,15 @@ class BatchChecker:
         """
         named = named_inputs(self.contract, raw)
         n = row_count(named)
-        found = [*row_faults(n, self.plan.rows, request=request), *_odd_lengths(named, self.plan)]
+        found = [*row_faults(n, self.plan.rows, request=request), *odd_lengths(named, self.plan)]
         checks = 1
         if self.plan.tensors:
-            asked, broken = check_tensors(self.plan.tensors, named)
+            asked, broken = self.tensors.check(named)
             checks += asked + 1
-            found += [*(_of_tensor(one, n) for one in broken), *_unknown(self.plan, named)]
+            found += [*(found_in_tensor(one, n) for one in broken), *unknown_tensors(self.plan, named)]
         elif not any(one.demand.field == LENGTHS for one in found):
             checks += self.rows.checks(named)
-            found += map(_of_rows, self.rows.broken(named, rows=n, now=now))
+            found += map(found_in_rows, self.rows.broken(named, rows=n, now=now))
         return conformance(checks=checks, rows=n, found=found, fields=self.fields)
 
 
@@ -106,7 +107,8 @@ LENGTHS = "*"
 """The field of the demand that all inputs have as many rows."""
 
 
-def _odd_lengths(named: Mapping[str, Array], plan: Plan) -> Iterator[Found]:
+def odd_lengths(named: Mapping[str, Array], plan: Plan) -> Iterator[Found]:
+    """Inputs that differ in rows."""
     known = {one.column.name for one in plan.columns} | {one.tensor.name for one in plan.tensors}
     lengths = sorted({len(array) for name, array in named.items() if name in known and np.ndim(array)})
     if len(lengths) > 1:
@@ -114,7 +116,7 @@ def _odd_lengths(named: Mapping[str, Array], plan: Plan) -> Iterator[Found]:
         yield Found(demand=Demand(field=LENGTHS, check="rows", what=what), rows=lengths[-1])
 
 
-def _unknown(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
+def unknown_tensors(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
     """Tensors that the contract does not name; a table may have columns besides."""
     names = {one.tensor.name for one in plan.tensors}
     extra = [name for name in named if name not in names]
@@ -125,7 +127,8 @@ def _unknown(plan: Plan, named: Mapping[str, Array]) -> Iterator[Found]:
         yield Found(demand=Demand(field=extra[0][:80], check="unknown", what=what), rows=0)
 
 
-def _of_tensor(broken: BrokenRows, n: int) -> Found:
+def found_in_tensor(broken: BrokenRows, n: int) -> Found:
+    """What there is to tell of a tensor."""
     demand = msgspec.structs.replace(broken.demand, what=broken.what or broken.demand.what)
     if broken.bad is None:
         return Found(demand=demand, rows=n)
@@ -135,5 +138,6 @@ def _of_tensor(broken: BrokenRows, n: int) -> Found:
     return Found(demand=demand, rows=len(rows), first=first, values=values, places=places)
 
 
-def _of_rows(broken: Broken) -> Found:
+def found_in_rows(broken: Broken) -> Found:
+    """What there is to tell of rows."""
     return Found(demand=broken.demand, rows=len(broken.rows), first=broken.rows[:MOST_EXAMPLES], values=broken.values[:MOST_EXAMPLES])

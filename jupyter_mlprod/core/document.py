@@ -149,7 +149,8 @@ def _python_type(info: inspect.Type) -> Any:
         case inspect.AnyType():
             return Any
         case inspect.UnionType():
-            return Union[tuple(_python_type(option) for option in info.types)]  # noqa: UP007  made of what is found
+            options = (option for option in info.types if not isinstance(option, inspect.NoneType))  # TOML has no null
+            return Union[tuple(map(_python_type, options))]  # noqa: UP007  made of what is found
     raise TypeError(f"settings of type {info} are not supported")
 
 

@@ -14,20 +14,27 @@ from jupyter_mlprod.core.bundle import Scores
 from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.live_values import column_of
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
-from jupyter_mlprod.core.values import nulls
+from jupyter_mlprod.core.values import is_null, nulls, plain_values, state_of
 
 TENSOR, TEXT = "input", "text"
-EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii; [data.COLUMN] takes pii"
+EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii and more; [data.COLUMN] takes pii and more"
 
 
-def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[str, Array], *, edit: ContractEdit) -> Contract:
+def infer_contract(
+    example: Raw,
+    outputs: tuple[str, ...],
+    reference: Mapping[str, Array],
+    *,
+    edit: ContractEdit,
+    types: Mapping[str, ColumnType] | None = None,
+) -> Contract:
     """The contract of an example, edited.
 
     Parameters
     ----------
+    types : of the columns of the training data, as far as they are known
     reference : ``<trial>/<output>`` → (batch, ...), the original's answers
 
     Raises
@@ -36,7 +43,7 @@ def infer_contract(example: Raw, outputs: tuple[str, ...], reference: Mapping[st
     """
     shapes = {name: field.shape for name, field in edit.inputs.items() if field.shape is not None}
     found = tuple(_output(name, example, shapes, reference) for name in outputs)
-    contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit)
+    contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit, types=types)
     if faults:
         raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
     broken = check_batch(contract, example).violations
@@ -79,12 +86,19 @@ def _tensor(name: str, array: Array) -> Tensor:
 
 
 def _column(name: str, array: Array) -> Column:
-    kinds: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "O": "string"}
-    if array.dtype.kind not in kinds:
-        raise MlprodError(Code.BAD_DATA, f"column {name!r} has dtype {array.dtype}; numbers, booleans and strings can be packaged")
-    gone = nulls(array)
-    there = column_of(array[~gone].tolist()) if array.dtype.kind == "O" else array  # integers and truth values may lie beside nulls
-    return Column(name=name, type=kinds[there.dtype.kind if there.dtype.kind in "ib" else array.dtype.kind], nullable=bool(gone.any()))
+    kinds: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "M": "time"}
+    kind = _object_type(array) if array.dtype.kind == "O" else kinds.get(array.dtype.kind)
+    if kind is None:
+        what = f"column {name!r} has dtype {array.dtype}; numbers, booleans, strings and times can be packaged"
+        raise MlprodError(Code.BAD_DATA, what)
+    return Column(name=name, type=kind, nullable=bool(nulls(array).any()))
+
+
+def _object_type(array: Array) -> ColumnType:
+    """The one type that all values have which are there; strings where there is none, so that the check tells what is odd."""
+    present = [value for value in plain_values(array) if not is_null(value)]
+    kinds: tuple[ColumnType, ...] = ("bool", "int", "float", "time", "time_utc")
+    return next((kind for kind in kinds if present and all(state_of(kind, value) != "type" for value in present)), "string")
 
 
 def infer_scores(asked: Scores | Literal["auto"], labels: tuple[str, ...], first: Array) -> Scores:

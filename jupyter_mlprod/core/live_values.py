@@ -106,6 +106,8 @@ def column_of(values: Sequence[Any]) -> Array:
         return np.array(values, bool)
     if some == {datetime.datetime} and all(value is None or value.tzinfo is None for value in values):
         return np.array(values, "M8[us]")
+    if some == {datetime.date}:
+        return np.array(values, "M8[D]")
     return object_array(values)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_mlprod.core.bundle import REQUIREMENTS
 from jupyter_mlprod.core.contract import Column, Contract, Tensor, Text
+from jupyter_mlprod.core.demands import action_of
 from jupyter_mlprod.core.record import digest_bytes
 
 MLMODEL = "MLmodel"
@@ -54,7 +55,8 @@ def signature_fields(contract: Contract) -> list[dict[str, Any]]:
     fields: list[dict[str, Any]] = []
     for field in contract.inputs:
         if isinstance(field, Column):
-            fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": True})
+            required = action_of(field, "present", contract.on_violation or "refuse") != "impute"
+            fields.append({"name": field.name, "type": COLUMN_TYPES[field.type], "required": required})
         elif isinstance(field, Text):
             fields.append({"name": field.name, "type": "string", "required": True})
         else:

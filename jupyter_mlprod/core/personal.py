@@ -4,12 +4,13 @@ They depend on the contract alone and not on the values they stand for, so that 
 length, no order.
 """
 
+import datetime
 from collections.abc import Mapping
 
 import numpy as np
 
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text, is_personal
-from jupyter_mlprod.core.raw import Array, Raw, rows
+from jupyter_mlprod.core.raw import Array, Raw, object_array, rows
 
 SEED = 0
 
@@ -35,10 +36,19 @@ def _kept(field: Input, array: Array, *, n: int) -> Array:
             return _numbers(field, array)
         case Column(type="bool"):
             return np.asarray(np.arange(n) % 2 == 1)
+        case Column(type="time"):
+            return _days(n)
+        case Column(type="time_utc"):
+            return object_array([day.replace(tzinfo=datetime.UTC) for day in _days(n).tolist()])
         case Column(type="string") | Text():
             return np.array(_words(field, n))
         case Column():
             return _numbers(field, array)
+
+
+def _days(n: int) -> Array:
+    """A day after the other."""
+    return np.asarray(np.datetime64("2000-01-01", "us") + np.arange(n) * np.timedelta64(1, "D"))
 
 
 def _words(field: Column | Text, n: int) -> list[str]:
@@ -54,6 +64,8 @@ def _numbers(field: Tensor | Column, array: Array) -> Array:
     low = field.low if field.low is not None else (field.high - 1 if field.high is not None else 0.0)
     high = field.high if field.high is not None else low + 1
     drawn = np.random.default_rng(SEED).uniform(low, high, size=array.shape)
+    if array.dtype.kind == "O":  # numbers among which some are null
+        array = np.empty(0, np.int64 if isinstance(field, Column) and field.type == "int" else np.float64)
     if array.dtype.kind in "iu":
         drawn = np.clip(np.round(drawn), np.ceil(low), np.floor(high))
     if array.dtype.kind == "b":

@@ -13,6 +13,8 @@ from jupyter_mlprod.core.contract import Input
 from jupyter_mlprod.core.record import Record
 
 BINS = 24
+CELL = "the notebook's cell"
+"""What a portrait is about when the contract is that of a ``%%mlprod contract`` cell."""
 
 Side = Literal["in", "target", "training", "out"]
 

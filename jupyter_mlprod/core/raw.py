@@ -1,5 +1,6 @@
 """A raw batch: what a request holds before any preprocessing. One array, or a mapping of names to arrays of equal length."""
 
+import datetime
 import hashlib
 import itertools
 import json
@@ -54,6 +55,8 @@ def raw_digest(raw: Raw) -> str:
 
 NULL = "null/"
 """An array of this prefix is the null mask of the column it names, because files here hold no pickled None."""
+UTC = "utc/"
+"""An array of this prefix is a column of moments with a zone, in UTC, because numpy's times have none."""
 
 
 def as_bytes(texts: Array) -> tuple[Array, Array]:
@@ -77,6 +80,16 @@ def _as_texts(data: Array, ends: Array) -> Array:
     return object_array(texts)
 
 
+def _as_moments(stored: Array) -> Array:
+    """(n,) datetimes with the zone UTC, None for NaT, or a ValueError when they are no times."""
+    if stored.dtype.kind != "M" or stored.ndim != 1:
+        raise ValueError("the moments are no times")
+    values = stored.astype("M8[us]").tolist()
+    if any(isinstance(value, int) for value in values):
+        raise ValueError("a moment lies outside the years 1 to 9999")
+    return object_array([None if value is None else value.replace(tzinfo=datetime.UTC) for value in values])
+
+
 def object_array(values: Sequence[object]) -> Array:
     """(n,) object array, whatever the values are."""
     array = np.empty(len(values), dtype=object)
@@ -85,8 +98,8 @@ def object_array(values: Sequence[object]) -> Array:
 
 
 def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Arrays as stored, texts put together, values of several types read, and null masks applied: a masked value becomes None in an object
-    array.
+    """Arrays as stored, texts put together, moments given their zone, values of several types read, and null masks applied: a masked value
+    is None in an object array.
 
     Raises
     ------
@@ -95,6 +108,9 @@ def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
     columns: dict[str, Array] = {}
     for stored, array in arrays.items():
         if stored.startswith((NULL, ENDS)):
+            continue
+        if stored.startswith(UTC):
+            columns[stored.removeprefix(UTC)] = _as_moments(array)
             continue
         name = stored.removeprefix(UTF8)
         if stored.startswith(UTF8) and ENDS + name not in arrays:

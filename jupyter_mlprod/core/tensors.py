@@ -1,11 +1,12 @@
 """Tensors against a contract, whole batches and single requests alike: vectorised, and quick to say that all is well.
 
 A tensor is compared in its own type. What stands after *dtype* and *shape* makes sense only where both hold, so it is asked only then;
-how many demands were asked is part of the answer.
+how many demands were asked is part of the answer. That all is well is asked first, by code made once for a contract: the limits of floats
+are compared by their bits, because the bits of floats of one sign ascend as the floats do, and integers need no look at NaN.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES
 from jupyter_mlprod.core.contract import Tensor
-from jupyter_mlprod.core.demands import Demand, TensorPlan
+from jupyter_mlprod.core.demands import Check, Demand, TensorPlan
 from jupyter_mlprod.core.raw import Array
 
 SUM_SLACK = 1e-3
 """How far the sum of a row may be off: half precision rounds."""
 COLOR_CHANNELS = (1, 3, 4)
+VALUES: tuple[Check, ...] = ("finite", "low", "high", "sum")
+"""The demands on single values, or on those of a row."""
 
 Mask = NDArray[np.bool_]
 
@@ -40,20 +43,91 @@ class BrokenRows(msgspec.Struct, frozen=True, kw_only=True):
     what: str = ""
 
 
+class TensorChecker:
+    """The tensors of a plan, made ready; made once for a contract."""
+
+    def __init__(self, plans: tuple[TensorPlan, ...]) -> None:
+        self.plans = plans
+        self.ready = [(plan, Form(plan.tensor), fine_values(plan.tensor)) for plan in plans]
+
+    def check(self, named: Mapping[str, Array]) -> tuple[int, list[BrokenRows]]:
+        """How many demands were asked, and which are broken; a named dimension is equal wherever it appears."""
+        dims: dict[str, int] = {}
+        checks, broken = 0, []
+        for plan, form, fine in self.ready:
+            array = named.get(plan.tensor.name)
+            if array is None:
+                checks += 1
+                broken.append(BrokenRows(demand=plan.demands["present"], bad=None, what=plan.demands["present"].what))
+            elif form.fits(array) and form.agrees(array, dims) and fine(array):
+                checks += len(plan.demands)
+            else:
+                for found in _check(plan, array, dims):
+                    checks += 1
+                    if found is not None:
+                        broken.append(found)
+        return checks, broken
+
+
+class Form:
+    """Type and shape of a tensor, to be asked in one go."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.dtype = np.dtype(tensor.dtype)
+        self.rank = len(tensor.shape)
+        self.tail = tensor.shape[1:]
+        self.fixed = all(isinstance(size, int) for size in self.tail)
+        self.sizes = [(axis, size) for axis, size in enumerate(tensor.shape) if isinstance(size, int)]
+        self.names = [(axis, name) for axis, name in enumerate(tensor.shape) if isinstance(name, str)]
+        self.layout = tensor if tensor.layout else None
+
+    def fits(self, array: Array) -> bool:
+        """Whether type and number of axes are those, and all sizes that have no name; False too for a type that can be cast."""
+        shape = array.shape
+        if array.dtype is not self.dtype or len(shape) != self.rank:
+            return False
+        if self.fixed:  # axis 0 has a name
+            return shape[1:] == self.tail
+        return all(shape[axis] == size for axis, size in self.sizes)
+
+    def agrees(self, array: Array, dims: dict[str, int]) -> bool:
+        """Whether the sizes that have a name are what that name stands for so far, and the channels those of the layout."""
+        shape = array.shape
+        for axis, name in self.names:
+            if dims.setdefault(name, shape[axis]) != shape[axis]:
+                return False
+        return self.layout is None or _channels_fit(self.layout, shape)
+
+
 def check_tensors(plans: tuple[TensorPlan, ...], named: Mapping[str, Array]) -> tuple[int, list[BrokenRows]]:
-    """How many demands were asked, and which are broken; a named dimension is equal wherever it appears."""
-    dims: dict[str, int] = {}
-    checks, broken = 0, []
-    for plan in plans:
-        if plan.tensor.name not in named:
-            checks += 1
-            broken.append(BrokenRows(demand=plan.demands["present"], bad=None, what=plan.demands["present"].what))
-            continue
-        for found in _check(plan, named[plan.tensor.name], dims):
-            checks += 1
-            if found is not None:
-                broken.append(found)
-    return checks, broken
+    """Hold tensors against a plan once; see `TensorChecker.check`."""
+    return TensorChecker(plans).check(named)
+
+
+def fine_values(tensor: Tensor) -> Callable[[Array], bool]:
+    """What says whether all demands on the values of a tensor of this type surely hold; False where a closer look is needed to know."""
+    kind = np.dtype(tensor.dtype)
+    limited = tensor.low is not None or tensor.high is not None
+    if kind.kind != "f" or not tensor.finite or not limited or tensor.sum_to is not msgspec.UNSET:
+        return lambda array: surely_fine(tensor, array)
+    most = np.finfo(kind)
+    with np.errstate(over="ignore"):  # a limit that the type cannot hold is beyond all finite values
+        low = max(most.min, most.min if tensor.low is None else kind.type(tensor.low))
+        high = min(most.max, most.max if tensor.high is None else kind.type(tensor.high))
+    if low > 0 or high < 0:
+        return lambda array: surely_fine(tensor, array)
+    plain, signed = np.dtype(f"u{kind.itemsize}"), np.dtype(f"i{kind.itemsize}")
+    top = int(np.array(high + 0.0, kind).view(plain))
+    bottom = int(np.array(-abs(low), kind).view(plain)) if low < 0 else -1
+
+    def fine(array: Array) -> bool:
+        if not array.size:
+            return False
+        greatest = array.view(plain).max()
+        within = greatest <= top or (greatest <= bottom and array.view(signed).max() <= top)
+        return bool(within) or surely_fine(tensor, array)
+
+    return fine
 
 
 def surely_fine(tensor: Tensor, array: Array) -> bool:
@@ -93,7 +167,7 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
     yield None
     if "layout" in demands:
         yield None if _channels_fit(tensor, array.shape) else BrokenRows(demand=demands["layout"], bad=None, what=demands["layout"].what)
-    asked = [check for check in ("finite", "low", "high", "sum") if check in demands]
+    asked = [check for check in VALUES if check in demands]
     if not narrower and surely_fine(tensor, array):
         yield from (None for _ in asked)
         return
@@ -103,6 +177,18 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
         yield _broken(demands["dtype"], array, np.isfinite(flat) & ((flat < least) | (flat > most)))
     for check in asked:
         yield _broken(demands[check], array, _bad_values(tensor, check, flat))
+
+
+def broken_values(plan: TensorPlan, array: Array) -> Iterator[BrokenRows]:
+    """The demands on values that a tensor breaks, whatever its type and shape."""
+    asked = [check for check in VALUES if check in plan.demands]
+    if not asked or array.dtype.kind not in "fiub" or surely_fine(plan.tensor, array):
+        return
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
+    for check in asked:
+        found = _broken(plan.demands[check], array, _bad_values(plan.tensor, check, flat))
+        if found is not None:
+            yield found
 
 
 def _bad_values(tensor: Tensor, check: str, flat: Any) -> Mask:

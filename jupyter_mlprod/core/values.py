@@ -12,6 +12,10 @@ from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.demands import FLOAT_EXACT, INT_LEAST, INT_MOST
 from jupyter_mlprod.core.raw import Array
 
+EPOCH = datetime.datetime(1970, 1, 1)
+EPOCH_UTC = EPOCH.replace(tzinfo=datetime.UTC)
+MICROSECOND = datetime.timedelta(microseconds=1)
+
 State = Literal["", "null", "type", "exact", "unicode"]
 """Empty for a value that is one of the column's type."""
 
@@ -89,3 +93,28 @@ def nulls(array: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     if array.dtype.kind == "O":
         return np.array([is_null(value) for value in array], dtype=bool)
     return np.zeros(len(array), dtype=bool)
+
+
+def timed(array: Array) -> Array:
+    """(n,) datetime64[us] of an array of times, those with a zone in UTC, nulls as NaT; any other array as it is.
+
+    Examples
+    --------
+    >>> timed(np.array([datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), None])).tolist()
+    [datetime.datetime(2026, 1, 1, 0, 0), None]
+    """
+    if array.dtype.kind == "M":
+        return array.astype("M8[us]", copy=False)
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return array
+    if not isinstance(next((value for value in array if not is_null(value)), None), datetime.date):
+        return array
+    values = plain_values(array)
+    if not all(isinstance(value, datetime.date) or is_null(value) for value in values):
+        return array
+    return np.array([np.datetime64("NaT", "us") if is_null(value) else np.datetime64(since_epoch(moment(value)), "us") for value in values])
+
+
+def since_epoch(value: datetime.datetime) -> int:
+    """Microseconds since 1970; of a moment with a zone in UTC, else as it is written."""
+    return (value - (EPOCH_UTC if value.tzinfo else EPOCH)) // MICROSECOND

@@ -21,6 +21,8 @@ from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
 from jupyter_mlprod.core.form_pandera import pandera_source
 from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.portrait import CELL, Portrait
+from jupyter_mlprod.core.portray import portray
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import raw_digest, rows
 from jupyter_mlprod.core.record import Record, digest, short, with_digest
@@ -28,7 +30,7 @@ from jupyter_mlprod.core.requests.contract import Contract
 from jupyter_mlprod.core.suggest import as_comment, suggestions
 
 OPTIONS = {
-    "infer": {"target", "out"}, "show": {"to", "out"}, "diff": {"other"}, "edit": {"set", "accept", "confirm"},
+    "infer": {"target", "out"}, "show": {"data", "to", "out"}, "diff": {"other"}, "edit": {"set", "accept", "confirm"},
 }  # fmt: skip
 """What each action takes besides its subject."""
 WANTED = {
@@ -102,11 +104,15 @@ def _proposed(
     return read.contract
 
 
-def _show(request: Contract, ports: Ports) -> noun.Contract:
+def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     _check_out(request.out)
     read = named_contract(request.subject, ports)
     _told(read.left_out, ports)
     contract = read.contract
+    if request.data:
+        if request.out or request.to != "record":
+            raise MlprodError(Code.BAD_REQUEST, "contract show --data takes no --to and no --out", hint="mlprod contract --help")
+        return portray(contract, ports.data.read(request.data), about=_about(request.subject, ports), now=ports.now())
     unsaid: tuple[str, ...] = ()
     match request.to:
         case "record":
@@ -124,6 +130,11 @@ def _show(request: Contract, ports: Ports) -> noun.Contract:
     _given(text, request.out, ports)
     _told((f"not in it: {line}" for line in unsaid), ports)
     return contract
+
+
+def _about(subject: str, ports: Ports) -> str:
+    """A subject as it was written; a file of the magic's own holds a cell of the notebook."""
+    return CELL if names_toml(subject) and Path(subject).resolve().is_relative_to(ports.scratch.resolve()) else subject
 
 
 def _diff(request: Contract, ports: Ports) -> Listing:

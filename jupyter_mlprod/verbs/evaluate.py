@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jupyter_mlprod.core.admission import Admission, chunk_of
 from jupyter_mlprod.core.answer import class_probabilities, decided, scores_of
-from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
@@ -24,7 +24,6 @@ from jupyter_mlprod.core.scores import Floats, Ints
 from jupyter_mlprod.core.subject import names_file
 from jupyter_mlprod.core.uncertainty import paired_delta
 
-CHUNK = 256
 MOST_GROUPS = 50
 
 
@@ -64,11 +63,12 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
 
 def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
     """(n, classes) probabilities, or (n, values) for a bundle without labels."""
-    demand(found.bundle.contract, raw, name=found.bundle.name)
+    Admission(found.bundle.contract).demand(raw, name=found.bundle.name)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=threads)
     pieces = []
-    for start in ports.progress("evaluate", range(0, rows(raw), CHUNK)):
-        answers = runtime.answer(part(raw, start, start + CHUNK))
+    size = chunk_of(found.bundle.contract)
+    for start in ports.progress("evaluate", range(0, rows(raw), size)):
+        answers = runtime.answer(part(raw, start, start + size))
         own = class_probabilities(found.bundle, answers) if found.bundle.labels else scores_of(found.bundle, answers).astype(np.float64)
         pieces.append(own.reshape(len(own), -1))
     scores = np.concatenate(pieces)
@@ -95,7 +95,7 @@ def _against_champion(found: Found, answer: Ints, truth: Ints, raw: Raw, ports: 
     try:
         theirs = _scores(champion, raw, ports, threads=1)
     except MlprodError as error:
-        if error.code not in (Code.CONTRACT, Code.NO_ANSWER):
+        if error.code not in (Code.CONTRACT, Code.MORE_NEEDED, Code.NO_ANSWER):
             raise
         context["champion_refused"] = error.message
         return ()

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -18,6 +19,7 @@ from jupyter_mlprod.core.attach import attach
 from jupyter_mlprod.core.bundle import CODE, GRAPH, GRAPH_DATA, REQUIREMENTS, Bundle
 from jupyter_mlprod.core.capture import GRAPH_FILE, REFERENCE_FILE, Capture, own_capture, read_capture
 from jupyter_mlprod.core.combine import combine_of, combined_scores
+from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
@@ -26,6 +28,7 @@ from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, pytho
 from jupyter_mlprod.core.parts import Parts, acts_in, read_parts
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.private import CAPTURES, private_folder
+from jupyter_mlprod.core.promises import promise_faults
 from jupyter_mlprod.core.proof import brought_back, opened, prove
 from jupyter_mlprod.core.raw import Array, rows
 from jupyter_mlprod.core.record import canonical, digest
@@ -80,14 +83,17 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
 def _described(request: Package, parts: Parts, capture: Capture, reference: Mapping[str, Array]) -> Bundle:
     """The bundle before it has files: what the parts say, and what the original's answers show."""
     example = parts.example
+    contract = infer_contract(example, capture.outputs, reference, edit=parts.edit, types=_types(parts.snapshot))
+    answers = {output: reference[f"{rows(example)}/{output}"] for output in capture.outputs}
+    asked = combined_scores(request.scores, labelled=bool(parts.labels)) if capture.ensemble else request.scores
+    scores = infer_scores(asked, parts.labels, answers[capture.outputs[0]])
+    faults = promise_faults(contract, labels=parts.labels, scores=scores, answers=answers)
+    if faults:
+        raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults))
     return Bundle(
         name=request.name,
-        contract=infer_contract(example, capture.outputs, reference, edit=parts.edit),
-        scores=infer_scores(
-            combined_scores(request.scores, labelled=bool(parts.labels)) if capture.ensemble else request.scores,
-            parts.labels,
-            reference[f"{rows(example)}/{capture.outputs[0]}"],
-        ),
+        contract=contract,
+        scores=scores,
         labels=parts.labels,
         preprocess=parts.preprocess.name,
         postprocess=parts.postprocess.name or msgspec.UNSET,
@@ -95,6 +101,12 @@ def _described(request: Package, parts: Parts, capture: Capture, reference: Mapp
         operating_point=parts.point or msgspec.UNSET,
         ensemble=capture.ensemble or msgspec.UNSET,
     )
+
+
+def _types(snapshot: Snapshot | None) -> dict[str, ColumnType]:
+    """The types of the training data's columns, of those that a contract can name."""
+    columns = snapshot.columns if snapshot else ()
+    return {column.name: kind for column in columns for kind in get_args(ColumnType) if kind == column.type}
 
 
 def _finish(folder: Path, whole: Bundle, *, ports: Ports, words: str, snapshot: Snapshot | None, parity: Evidence) -> None:

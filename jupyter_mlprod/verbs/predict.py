@@ -1,18 +1,21 @@
-"""``predict``: raw rows in, answers out. Rows that break the contract are refused before anything is computed."""
+"""``predict``: raw rows in, answers out. Rows that break the contract are refused before anything is computed, or treated as it says.
+
+A chunk is a request. All rows are judged beforehand, so that a refusal comes before any answer and tells the row of the file.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
-from jupyter_mlprod.core.batch import demand
+from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, chunk_of
+from jupyter_mlprod.core.batch import named_inputs, row_count
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.raw import Array, part, rows
+from jupyter_mlprod.core.raw import Array, part
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.predict import Predict
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 
-CHUNK = 256
 SHOWN = 20
 
 
@@ -21,20 +24,29 @@ def run(request: Predict, ports: Ports) -> Listing:
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
     raw = ports.data.read(request.data)
-    demand(found.bundle.contract, raw, name=found.bundle.name)
+    admission, now = Admission(found.bundle.contract), ports.now()
+    admission.demand(raw, name=found.bundle.name, now=now)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)
-    pieces = [runtime.answer(part(raw, start, start + CHUNK)) for start in ports.progress("predict", range(0, rows(raw), CHUNK))]
+    size, n = chunk_of(found.bundle.contract), row_count(named_inputs(found.bundle.contract, raw))
+    pieces = [runtime.answer(part(raw, start, start + size), now=now) for start in ports.progress("predict", range(0, n, size))]
     answers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     if request.out:
         ports.data.write(answers, Path(request.out))
-    n = rows(answers)
+    notes = [f"all in {request.out}"] if request.out else []
+    notes += [_marked(answers[name], name) for name in (IMPUTED, PASSED) if admission.marking and (answers[name] != "").any()]
     return Listing(
         title=f"answers of {found.bundle.name} {short(found.digest)}",
         columns=("row", *answers),
         rows=tuple((row, *(_cell(answers[name][row]) for name in answers)) for row in range(min(n, SHOWN))),
         total=n,
-        note=f"all in {request.out}" if request.out else "",
+        note="; ".join(notes),
     )
+
+
+def _marked(marks: Array, what: str) -> str:
+    """How many rows are marked, and in which fields: ``3 of 400 rows imputed (age, bmi)``."""
+    fields = sorted({field for mark in marks.tolist() if mark for field in mark.split(",")})
+    return f"{int((marks != '').sum()):,} of {len(marks):,} rows {what} ({', '.join(fields)})"
 
 
 def _cell(value: Array) -> Cell:

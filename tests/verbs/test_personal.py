@@ -81,7 +81,7 @@ def test_the_real_values_of_the_snapshot_are_counted_and_told(table: Desk) -> No
         ({"contract": '[data.patient_email]\npii = "email"', "data": ""}, "there is none, --data names it"),
         ({"contract": '[data.site]\npii = "place"'}, "is an input, whose golden samples would stay real: write [inputs.site]"),
         ({"contract": '[data.patient_email]\npii = ""'}, "pii is empty"),
-        ({"contract": "[data.patient_email]\nlow = 3"}, "unknown key 'low'"),
+        ({"contract": "[data.patient_email]\nlow = 3"}, "low does not apply to a column of type string"),
     ],
 )
 def test_a_declaration_that_would_withhold_nothing_is_refused(table: Desk, change: dict[str, str], said: str) -> None:

@@ -65,7 +65,7 @@ def test_rows_that_break_the_contract_are_named_and_no_file_is_written(desk: Des
 
 def test_no_rows_are_no_answer(desk: Desk) -> None:
     np.save("none.npy", np.zeros((0, 3)))
-    assert "the batch has no rows" in desk.refused(predict(data="none.npy")).message
+    assert "the request has no rows" in desk.refused(predict(data="none.npy")).message
 
 
 def test_a_preprocessing_that_drops_rows_does_not_shift_the_answers(bare_desk: Desk) -> None:

@@ -83,7 +83,7 @@ def made_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         bundle = Desk(folder).run(MOODS, Bundle)
-    assert bundle.contract.inputs == (Text(name="message", longest=2000),)
+    assert bundle.contract.inputs == (Text(name="message", longest=2000, declared=("longest",)),)
     return folder
 
 
@@ -154,15 +154,15 @@ def test_texts_are_profiled(texts: Desk) -> None:
 @pytest.mark.parametrize(
     ("values", "code", "says"),
     [
-        ([None, "a"], Code.CONTRACT, "input 'message' is no text in 1 of 2 rows, first at row 0"),
-        (pd.Series(["a", None]), Code.CONTRACT, "input 'message' is no text in 1 of 2 rows, first at row 1"),
+        ([None, "a"], Code.CONTRACT, "input 'message' is null in 1 of 2 rows, first at row 0"),
+        (pd.Series(["a", None]), Code.CONTRACT, "input 'message' is null in 1 of 2 rows, first at row 1"),
         (["a", 3], Code.CONTRACT, "holds values that are no strings in 1 of 2 rows, first at row 1"),
-        ([3, 4], Code.CONTRACT, "input 'message' has dtype int64"),
-        ([["a"], ["b"]], Code.CONTRACT, "contract says one text a row"),
-        ([b"a"], Code.CONTRACT, "contract says one text a row"),
+        ([3, 4], Code.CONTRACT, "input 'message' holds values that are no strings in 2 of 2 rows"),
+        ([["a"], ["b"]], Code.CONTRACT, "holds values that are no strings in 2 of 2 rows"),
+        ([b"a"], Code.CONTRACT, "holds values that are no strings in 1 of 1 rows"),
         (["a" * 1_000_000] + ["b"] * 3000, Code.CONTRACT, "longer than 2,000 characters in 1 of 3,001 rows"),
         (["b", "half \ud800"], Code.CONTRACT, "half of a surrogate pair, which is no character in 1 of 2 rows, first at row 1"),
-        ([], Code.CONTRACT, "contract says one text a row"),
+        ([], Code.CONTRACT, "the request has no rows"),
         ("one text", Code.BAD_DATA, "a str cannot be read as rows"),
         (pd.DataFrame({"other": ["a"], "more": ["b"]}), Code.CONTRACT, "input 'message' is missing"),
     ],

@@ -30,6 +30,10 @@ class Contract(Request, frozen=True, kw_only=True, tag="contract"):
     other: Annotated[str, option("with diff: the second", positional=True, live="contract", names="subject", metavar="SECOND")] = ""
     target: Annotated[str, option("with infer: the column that training data has and a request has not", metavar="NAME")] = ""
     to: Annotated[Form, option("with show: the form it is told or written in")] = "record"
+    data: Annotated[
+        str,
+        option("with show: rows to show beside it, their violations and suggestions", live="array", names="file", metavar="DATA"),
+    ] = ""
     out: Annotated[str, option("with infer and show: file to write; none that is there is overwritten", names="file", metavar="FILE")] = ""
     set: Annotated[
         dict[str, str], option("with edit: a key and its value as TOML, such as inputs.age.low 0; an empty value takes it out")

@@ -1,0 +1,196 @@
+"""Records: a request as JSON, one object or a list of them, against a contract's view.
+
+What is surely fine is said by one decoder, generated from the contract, and nothing else is computed then. What it refuses is read again
+by Python's own strict reader and gone through value by value, so that every demand that is broken is told at once; and there a key that
+stands twice in one object, NaN, Infinity and a number too large for a float make it no JSON. (Of a key that is there twice in a request
+that is fine, the last counts: to look for it would cost as much as the whole decoding.) Half a surrogate pair breaks *unicode*, a time
+is a string of ISO 8601, and keys that the contract does not name are not looked at.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import UNSET
+
+from jupyter_mlprod.core.contract import Column, Contract
+from jupyter_mlprod.core.demands import ColumnPlan, Plan, compiled
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.raw import Array, object_array
+from jupyter_mlprod.core.rows import Broken, RowChecker, broken_by, type_of
+from jupyter_mlprod.core.strict_json import strict_json
+
+MOST_LITERALS = 1_000
+"""Of so many categories the decoder knows each; more are looked up afterwards."""
+LARGEST_BYTES = 64 << 20
+TIMES = ("time", "time_utc")
+REFUSED = (msgspec.DecodeError, RecursionError)
+SINGLE = (str, bool, int, float, np.generic, datetime.date, type(None))
+FORM = 'send one record, {"age": 41}, or a list of them'
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, read.
+
+    Attributes
+    ----------
+    columns : column → a value a row, UNSET where a row does not have it; a column that no row has is not there
+    broken : every demand on the rows that is broken
+    """
+
+    rows: int
+    columns: dict[str, list[Any]]
+    broken: tuple[Broken, ...] = ()
+
+
+class RecordDecoder:
+    """A plan of columns made ready for JSON; made once for a contract.
+
+    Attributes
+    ----------
+    checked : the bytes of one record → a struct of its values in the contract's order, or None where that it is fine is not sure;
+        demands on ages, rules, *unique* and whatever is not of one value are not looked at
+    """
+
+    checked: Callable[[bytes], Any]
+
+    def __init__(self, plan: Plan, rows: RowChecker | None = None) -> None:
+        self.checker = rows or RowChecker(plan)
+        self.names = [one.column.name for one in plan.columns]
+        self.times = [one.column.name for one in plan.columns if one.column.type in TIMES]
+        self.closer = [one for one in self.checker.columns if _needs_a_look(one.plan)]
+        fields = [(f"f{index}", _field(one)) for index, one in enumerate(plan.columns)]
+        rename = {f"f{index}": name for index, name in enumerate(self.names)}
+        row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
+        self.checked = _checked(msgspec.json.Decoder(row).decode)
+        self._checked_list = _checked(msgspec.json.Decoder(list[row]).decode)  # type: ignore[valid-type]
+
+    def decode(self, data: bytes, *, now: datetime.datetime | None = None) -> Records:
+        """Read a request, and hold it against the plan.
+
+        Parameters
+        ----------
+        data : UTF-8
+        now : aware; None judges no age for which the rows do not say when they were used
+
+        Raises
+        ------
+        MlprodError : ``bad-data`` for what is no JSON, or no record and no list of records.
+        """
+        if len(data) > LARGEST_BYTES:
+            raise MlprodError(Code.BAD_DATA, f"the request has {len(data):,} bytes, at most {LARGEST_BYTES:,} are read")
+        rows = self._fast(data)
+        if rows is not None:
+            columns = dict(zip(self.names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
+            if not self.times or all(_revive(columns[name]) for name in self.times if name in columns):
+                return self._closer(columns, len(rows), now=now)
+        return self._slow(data, now=now)
+
+    def _fast(self, data: bytes) -> list[tuple[Any, ...]] | None:
+        if data[:1] == b"{" or data.lstrip()[:1] == b"{":
+            row = self.checked(data)
+            return None if row is None else [msgspec.structs.astuple(row)]
+        many = self._checked_list(data)
+        return None if many is None else list(map(msgspec.structs.astuple, many))
+
+    def _closer(self, columns: dict[str, list[Any]], rows: int, *, now: datetime.datetime | None) -> Records:
+        """What the decoder cannot say, of rows of which it has said that the rest is fine."""
+        found: list[Broken] = []
+        for one in self.closer if rows else ():
+            values = columns[one.plan.column.name]
+            found += () if one.surely_fine(values) else one.broken(values)
+        found += self.checker.aged(columns, rows=rows, now=now)
+        found += self.checker.ruled(columns, rows=rows)
+        return Records(rows=rows, columns=columns, broken=tuple(found))
+
+    def _slow(self, data: bytes, *, now: datetime.datetime | None) -> Records:
+        rows = _rows(data)
+        columns = columns_of(rows, self.names)
+        for name in self.times:
+            _revive(columns.get(name, []))
+        return Records(rows=len(rows), columns=columns, broken=tuple(self.checker.broken(columns, rows=len(rows), now=now)))
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Rows as columns: a value a row, UNSET where a row has none, and no column that no row has."""
+    columns = {name: [row.get(name, UNSET) for row in rows] for name in names}
+    return {name: values for name, values in columns.items() if any(value is not UNSET for value in values)}
+
+
+def as_records(value: Any) -> list[Mapping[str, Any]] | None:
+    """A live value as records, where it is a list of mappings or one mapping of single values; else None."""
+    if isinstance(value, list | tuple) and value and all(isinstance(row, Mapping) for row in value):
+        return list(value)
+    if isinstance(value, Mapping) and all(isinstance(one, SINGLE) for one in value.values()):
+        return [value]
+    return None
+
+
+def raw_records(rows: Sequence[Mapping[str, Any]], contract: Contract) -> dict[str, Array]:
+    """Records as the columns that the contract names; of rows that have none of them, the first, in which nothing is."""
+    names = [field.name for field in contract.inputs]
+    columns = columns_of(rows, names) or {names[0]: [UNSET] * len(rows)}
+    return {name: object_array(values) for name, values in columns.items()}
+
+
+def _checked(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def checked(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except REFUSED:
+            return None
+
+    return checked
+
+
+def _field(plan: ColumnPlan) -> Any:
+    """What msgspec takes for a column; a time is left a string, so that there is one reader of times."""
+    column = plan.column
+    known = _literals(column)
+    kind: Any = str if column.type in TIMES else Literal[known] if known else type_of(column)
+    return kind | None if column.nullable else kind
+
+
+def _literals(column: Column) -> tuple[str, ...]:
+    """The categories that break nothing else, where the decoder can know them all."""
+    if len(column.categories) > MOST_LITERALS:
+        return ()
+    pattern = compiled(column)
+    return tuple(value for value in column.categories if not broken_by(column, value, pattern))
+
+
+def _needs_a_look(plan: ColumnPlan) -> bool:
+    column = plan.column
+    return column.type in TIMES or "unique" in plan.demands or (bool(column.categories) and not _literals(column))
+
+
+def _rows(data: bytes) -> list[dict[str, Any]]:
+    try:
+        document = strict_json(data)
+    except ValueError as error:
+        raise MlprodError(Code.BAD_DATA, f"the request is no JSON: {' '.join(str(error).split())[:200]}", hint=FORM) from None
+    rows = document if isinstance(document, list) else [document]
+    odd = next((index for index, row in enumerate(rows) if not isinstance(row, dict)), None)
+    if odd is not None:
+        where = f"row {odd:,} of the request" if isinstance(document, list) else "the request"
+        raise MlprodError(Code.BAD_DATA, f"{where} is no record, but {_kind(rows[odd])}", hint=FORM)
+    return rows
+
+
+def _kind(value: object) -> str:
+    words = {list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number", type(None): "null"}
+    return words[type(value)]
+
+
+def _revive(values: list[Any]) -> bool:
+    """Put times in place of their texts; whether every text was one. What is none stays, and is of the wrong type."""
+    whole = True
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                values[row] = datetime.datetime.fromisoformat(value)
+            except ValueError:
+                whole = False
+    return whole

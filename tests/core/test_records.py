@@ -1,0 +1,196 @@
+"""JSON against a contract: the generated decoder and the look at each value say the same, and what is no JSON is told in a line."""
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor
+from jupyter_mlprod.core.demands import plan_of
+from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.records import LARGEST_BYTES, MOST_LITERALS, RecordDecoder, Records, as_records, columns_of, raw_records
+from jupyter_mlprod.core.rows import RowChecker
+
+NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
+OUTPUTS = (Tensor(name="scores", dtype="float32", shape=("batch", 2)),)
+MANY = tuple(f"c{index}" for index in range(MOST_LITERALS + 1))
+CONTRACT = Contract(
+    inputs=(
+        Column(name="age", type="int", low=0, high=120),
+        Column(name="weight in kg", type="float", low=0.5, high=400, nullable=True),
+        Column(name="free", type="float"),
+        Column(name="smoker", type="bool"),
+        Column(name="site", type="string", categories=("a", "b", "toolong"), longest=3),
+        Column(name="code", type="string", categories=MANY, nullable=True),
+        Column(name="id", type="string", pattern="^[A-Z]{2}[0-9]+$", shortest=3, longest=8, unique=True),
+        Column(name="seen", type="time_utc", max_age="2h"),
+        Column(name="born", type="time", nullable=True),
+    ),
+    outputs=OUTPUTS,
+    rules={"grown": "age >= 18 or free < 1", "long": "length(id) < 8"},
+    freshness=Freshness(event_time="seen"),
+)
+DECODER = RecordDecoder(plan_of(CONTRACT, clock=True))
+FINE: dict[str, Any] = {
+    "age": 41, "weight in kg": 70.5, "free": 0.25, "smoker": False, "site": "a", "code": "c7", "id": "AB12",
+    "seen": "2026-06-01T11:00:00+00:00", "born": "1985-02-03",
+}  # fmt: skip
+
+
+def sent(*rows: Any) -> bytes:
+    return json.dumps(rows[0] if len(rows) == 1 else rows).encode()
+
+
+def told(read: Records) -> set[tuple[str, str, tuple[int, ...]]]:
+    return {(one.demand.field, one.demand.check, one.rows) for one in read.broken}
+
+
+def decoded(data: bytes) -> set[tuple[str, str, tuple[int, ...]]]:
+    return told(DECODER.decode(data, now=NOW))
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(MlprodError) as refusal:
+        DECODER.decode(data, now=NOW)
+    assert refusal.value.code is Code.BAD_DATA
+    assert "\n" not in refusal.value.message
+    return refusal.value.message
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5),
+    st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**63, -0.0, 5.0, "a", "toolong", "c3", "AB12", "AB1\n", "2026-06-01"]),
+    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=2), st.none(), max_size=1),
+)  # fmt: skip
+TIMES = st.sampled_from(
+    [
+        "2026-06-01T11:00:00Z", "2026-06-01T11:00:00", "2026-06-01 11:00:00.123456789+02:00", "2026-06-01", "20260601", "2026-06-01T24:00:00Z",
+        "2026-06-01T08:00:00Z", "2026-06-01T12:04:00Z", "2026-06-01T12:06:00Z", "0001-01-01T00:00:00+05:00", "noon", "",
+    ]
+)  # fmt: skip
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "age": st.integers(-1, 121), "weight in kg": st.floats(0, 401), "free": st.floats(allow_nan=False, allow_infinity=False),
+    "smoker": st.booleans(), "site": st.sampled_from(["a", "b", "c", "toolong"]), "code": st.sampled_from([*MANY[:2], "d"]),
+    "id": st.sampled_from(["AB12", "AB13", "A1", "AB123456", "ab12", "ABC"]), "seen": TIMES, "born": TIMES,
+}  # fmt: skip
+
+
+@st.composite
+def records(draw: st.DrawFn) -> dict[str, Any]:
+    """A record that is fine but for a few of its values, some of which may be missing."""
+    row = dict(FINE)
+    for name in draw(st.lists(st.sampled_from(list(FINE)), max_size=3, unique=True)):
+        choice = draw(st.sampled_from(["own", "odd", "gone"]))
+        if choice == "gone":
+            del row[name]
+        else:
+            row[name] = draw(VALUES[name] if choice == "own" else ODD)
+    return row | draw(st.sampled_from([{}, {"more": 1}]))
+
+
+def revived(name: str, value: Any) -> Any:
+    if name in ("seen", "born") and isinstance(value, str):
+        try:
+            return datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+@settings(max_examples=400, derandomize=True, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=4))
+def test_the_decoder_and_the_look_at_each_value_agree(rows: list[dict[str, Any]]) -> None:
+    live = [{name: revived(name, value) for name, value in row.items()} for row in rows]
+    columns = columns_of(live, list(FINE))
+    wanted = RowChecker(DECODER.checker.plan).broken(columns, rows=len(rows), now=NOW)
+    read = DECODER.decode(sent(*rows), now=NOW)
+    assert told(read) == told(Records(rows=len(rows), columns={}, broken=tuple(wanted)))
+    assert read.columns == columns
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.sampled_from(list(FINE)), ODD)
+def test_a_value_that_the_fast_path_takes_breaks_nothing(name: str, value: Any) -> None:
+    row = FINE | {name: value}
+    if DECODER.checked(sent(row)) is None:
+        return
+    columns = {column: [revived(column, one)] for column, one in row.items()}
+    left = {"unique", "rule", "stale", "future", "type", "category"}  # of times and of more categories than the decoder knows
+    assert {one.demand.check for one in DECODER.checker.broken(columns, rows=1, now=NOW)} <= left
+
+
+def test_a_fine_request_is_read_and_breaks_nothing() -> None:
+    read = DECODER.decode(sent(FINE), now=NOW)
+    assert (read.rows, read.broken) == (1, ())
+    assert read.columns["seen"] == [datetime.datetime(2026, 6, 1, 11, tzinfo=datetime.UTC)]
+    assert DECODER.checked(sent(FINE)) is not None
+    assert decoded(b" \n" + sent(FINE | {"id": "AB13"}, FINE)) == set()
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    second = {name: value for name, value in FINE.items() if name != "site"} | {"age": 130, "seen": "2026-06-01T09:00:00Z", "id": "AB9"}
+    assert decoded(sent(FINE, second, FINE | {"free": "no", "smoker": None})) == {
+        ("age", "high", (1,)), ("site", "present", (1,)), ("free", "type", (2,)), ("smoker", "null", (2,)), ("id", "unique", (2,)),
+        ("seen", "stale", (1,)),
+    }  # fmt: skip
+
+
+def test_a_key_that_only_some_rows_have_is_missing_in_the_others() -> None:
+    read = DECODER.decode(sent(FINE, {**{k: v for k, v in FINE.items() if k != "age"}, "id": "AB13"}), now=NOW)
+    (one,) = read.broken
+    assert (one.demand.what, one.rows) == ("column 'age' is missing in 1 of 2 rows, first at row 1", (1,))
+
+
+def test_a_key_that_no_row_has_is_missing_as_a_whole() -> None:
+    (one,) = DECODER.decode(sent({k: v for k, v in FINE.items() if k != "smoker"}), now=NOW).broken
+    assert (one.demand.what, one.rows) == ("column 'smoker' is missing", (0,))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "no JSON"), (b"{", "no JSON"), (b"5", "is no record, but a number"), (b'[{}, "x"]', "row 1 of the request is no record"),
+        (b'{"age": NaN}', "NaN is no value of JSON"), (b'{"age": -Infinity}', "no value of JSON"), (b'{"free": 1e999}', "too large a number"),
+        (b'{"age": 1, "age": 999}', "there twice"), (b"[" * 100_000, "nested more than 200 deep"), (b'{"more":' * 300 + b"1" + b"}" * 300, "nested"),
+        (b'{"age": ' + b"9" * 5000 + b"}", "no JSON"), (b'{"site": "\xff"}', "no JSON"), (b" " * (LARGEST_BYTES + 1), "are read"),
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_what_is_no_request_is_told_in_one_line(data: bytes, words: str) -> None:
+    assert words in refused(data)
+
+
+def test_half_a_surrogate_pair_is_a_finding() -> None:
+    data = sent(FINE | {"id": "AB1"}).replace(b'"AB1"', b'"AB1\\ud800"')
+    assert ("id", "unicode", (0,)) in decoded(data)
+
+
+def test_an_integer_beyond_what_float64_holds_is_told_and_not_rounded() -> None:
+    assert decoded(sent(FINE | {"free": 2**53 + 1})) >= {("free", "exact", (0,))}
+    assert decoded(sent(FINE | {"free": 2**53})) == set()
+    assert decoded(sent(FINE | {"age": 41.0})) == {("age", "type", (0,))}
+
+
+def test_a_time_without_a_zone_is_no_moment() -> None:
+    assert ("seen", "type", (0,)) in decoded(sent(FINE | {"seen": "2026-06-01T11:00:00"}))
+    assert ("born", "type", (0,)) in decoded(sent(FINE | {"born": "1985-02-03T00:00:00Z"}))
+
+
+def test_an_empty_list_has_no_rows() -> None:
+    assert DECODER.decode(b"[]", now=NOW).rows == 0
+
+
+def test_live_records_are_told_from_columns() -> None:
+    assert as_records([{"age": 1}, {}]) == [{"age": 1}, {}]
+    assert as_records({"age": 1, "site": None}) == [{"age": 1, "site": None}]
+    assert as_records({"age": [1, 2]}) is None
+    assert as_records([]) is None
+    assert as_records([1, 2]) is None
+
+
+def test_records_that_have_nothing_still_have_rows() -> None:
+    raw = raw_records([{}, {}], CONTRACT)
+    assert [len(array) for array in raw.values()] == [2]
