@@ -144,8 +144,9 @@ class Live:
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
-        value = self.value(word)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
+        value, undeclared = self.value(word), "action" in values  # beside a contract that is only being written, all may be personal
+        personal = undeclared or bool(_edit(values).personal)
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=personal)
 
     def _data_or_subject(self, word: str, values: Mapping[str, Any]) -> str:
         """Data that a contract is inferred from may be personal, which nobody has said yet, so they are removed afterwards."""

@@ -18,6 +18,7 @@ from jupyter_mlprod.fronts import markup
 from jupyter_mlprod.fronts.view_portrait import fields_view, merged
 
 HERE = Path(__file__).parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 Accept = Callable[[Mapping[str, str]], Portrait]
 """What writes settings into the contract, and takes the portrait anew."""
