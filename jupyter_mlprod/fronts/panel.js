@@ -19,7 +19,7 @@ function choice(suggestion, ticked, changed) {
 }
 
 function render({ model, el }) {
-  const result = element("div", { class: "mlprod-result" });
+  const result = element("div", { class: "mlprod-result jp-RenderedHTMLCommon" });
   const list = element("ul", { class: "mlprod-choices" });
   const legend = element("legend");
   const accept = element("button", { type: "submit" }, "Accept");
