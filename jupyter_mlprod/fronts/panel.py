@@ -61,13 +61,13 @@ class Panel(anywidget.AnyWidget):
     def _ticked(self, _change: Any) -> None:
         self.toml = merged(one.toml for one in self._chosen(self.ticked))
 
-    def _chosen(self, names: Sequence[str]) -> list[Any]:
+    def _chosen(self, names: Sequence[object]) -> list[Any]:
         return [one for one in self.portrait.suggestions if one.toml and clean(one.id) in names]
 
     def _told(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """Accept what the page names, as far as it was suggested."""
         names = content.get("accept", []) if isinstance(content, dict) else []
-        chosen = self._chosen([name for name in names if isinstance(name, str)])
+        chosen = self._chosen(names if isinstance(names, list) else ())
         if not chosen:
             self._say("nothing is ticked", failed=True)
             return

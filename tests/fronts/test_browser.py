@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
+
+from tests.fronts.conftest import write_notebook
 
 NEEDED = "MLPROD_NEEDS_BROWSER" in os.environ
 """Set where the absence of a browser is a failure and no reason to skip."""
@@ -47,9 +48,7 @@ def _free_port() -> int:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder, and the address of a JupyterLab that serves it to whoever holds the token."""
     folder, own = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("jupyter")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "contract.ipynb")
+    write_notebook(folder / "contract.ipynb", CELLS)
     port, token = _free_port(), secrets.token_hex(16)
     options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": port, "ServerApp.token": token, "ServerApp.open_browser": "False",
                "ServerApp.root_dir": folder, "ServerApp.allow_root": "True", "LabApp.expose_app_in_browser": "True",
