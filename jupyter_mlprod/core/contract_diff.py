@@ -106,7 +106,7 @@ def _breaks(what: str, a: Any, b: Any, field: Input) -> Breaks:
     """Whether going from a to b may refuse what was taken; ``field`` is the second."""
     match what:
         case "type":
-            return "maybe" if (a, b) == ("int", "float") else "yes"
+            return "maybe" if {a, b} == {"int", "float"} else "yes"  # a whole number is one of both
         case "dtype":
             return _dtype(a, b)
         case "shape":

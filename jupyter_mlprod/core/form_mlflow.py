@@ -31,7 +31,7 @@ def mlflow_signature(contract: Contract) -> tuple[dict[str, Any], tuple[str, ...
     signature = {"inputs": json.dumps(signature_fields(contract)), "outputs": outputs, "params": None}
     lines = []
     for field in (*contract.inputs, *contract.outputs):
-        lost = [key for key in UNSAID if getattr(field, key, None) not in (None, UNSET, (), "", False)]
+        lost = [key for key in UNSAID if _is_said(getattr(field, key, None))]
         lines += [f"{field.name}: a signature has no {', '.join(lost)}"] if lost else []
     lines += [f"rule {name!r}: a signature has no rules" for name in contract.rules or {}]
     lines += [f"{name}: a signature has none" for name in ("rows", "freshness") if getattr(contract, name)]
@@ -39,6 +39,10 @@ def mlflow_signature(contract: Contract) -> tuple[dict[str, Any], tuple[str, ...
     lines += [f"time zones: a signature has none ({', '.join(zoned)})"] if zoned else []
     lines += ["the training view: a signature is of what is asked"] if contract.training_only else []
     return signature, tuple(lines)
+
+
+def _is_said(value: object) -> bool:
+    return value is not False and value not in (None, UNSET, (), "")
 
 
 def contract_of_signature(signature: Any, *, name: str) -> Read:

@@ -1,11 +1,11 @@
-"""What views are made of: a title, tables of cells as text, small pictures, notes; and how a number and a moment are written."""
+"""What views are made of: a title, tables of cells as text, small pictures, notes; and how a moment is written."""
 
 import datetime
-import math
 from collections.abc import Sequence
 
 import msgspec
 
+from jupyter_mlprod.core.contract_text import number
 from jupyter_mlprod.core.verdict import Finding, Outcome
 
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -86,15 +86,6 @@ class View(msgspec.Struct, kw_only=True):
                 pictures=pictures,
             )
         )
-
-
-def number(value: float) -> str:
-    """Four significant digits, whole numbers without a point, no exponent where people expect none; ``nan`` and ``inf`` by name."""
-    if not math.isfinite(value):
-        return str(value)
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def moment_text(seconds: float) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
-from jupyter_mlprod.core.contract import Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract import Contract, Input
+from jupyter_mlprod.core.contract_text import LIMITING, contract_rules, field_cells, number
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.notebook import Notebook
@@ -19,7 +20,7 @@ from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import PROBABILITIES, ColumnFacts, Numbers, Snapshot
 from jupyter_mlprod.core.verdict import Finding, Verdict
-from jupyter_mlprod.fronts.table import MARKS, Table, View, moment_text, number
+from jupyter_mlprod.fronts.table import MARKS, Table, View, moment_text
 from jupyter_mlprod.fronts.view_portrait import portrait_view
 
 __all__ = ["MARKS", "VIEWS", "Table", "View", "limit_text", "number", "value_text", "view_of", "where_text"]
@@ -179,23 +180,31 @@ def _contract(contract: Contract) -> View:
     return view
 
 
+FIELD_COLUMNS = ("side", "name", "type", "shape", "range", "also", "unit", "nulls", "otherwise", "personal data", "inferred")
+
+
 def _fields(view: View, contract: Contract) -> None:
-    rows = [_field_row("in", field) for field in contract.inputs] + [_field_row("out", field) for field in contract.outputs]
-    rows += [_field_row("target", contract.target)] if contract.target else []
-    view.table(("side", "name", "type", "shape", "range", "unit", "nulls", "personal data"), rows)
+    """A row a field; rules, rows, freshness and what happens to a request as a second table."""
+    sides = [("in", field) for field in contract.inputs] + [("out", field) for field in contract.outputs]
+    sides += [("target" if column is contract.target else "training", column) for column in contract.training_only]
+    tells = any(field.declared for _, field in sides)
+    rows = [(side, *field_cells(field), _inferred(field) if tells else "") for side, field in sides]
+    view.table(FIELD_COLUMNS, rows)
+    rules = contract_rules(contract)
+    if rules:
+        view.table(("", " "), rules)
 
 
-def _field_row(side: str, field: Input) -> tuple[str, ...]:
-    personal = field.pii or ""
-    if isinstance(field, Text):
-        return (side, field.name, "text", "" if field.longest is None else f"{number(field.longest)} characters", "", "", "no", personal)
-    low = "" if field.low is None else number(field.low)
-    high = "" if field.high is None else number(field.high)
-    limits = f"{low} … {high}" if low or high else ""
-    if isinstance(field, Tensor):
-        return (side, field.name, field.dtype, "(" + ", ".join(map(str, field.shape)) + ")", limits, field.unit, "", personal)
-    kind = f"{field.type}: {', '.join(field.categories)}" if field.categories else field.type
-    return (side, field.name, kind, "", limits, field.unit, "allowed" if field.nullable else "no", personal)
+def _inferred(field: Input) -> str:
+    """What is said of a field and was read off data rather than declared."""
+    declared = set(field.declared or ())
+    said = [key for key in ("type", "dtype", "shape", "nullable", *LIMITING) if _is_said(field, key) and key not in declared]
+    return ", ".join(said)
+
+
+def _is_said(field: Input, key: str) -> bool:
+    value = getattr(field, key, None)
+    return value is not False and value not in (None, UNSET, "", ())
 
 
 def _notebook(notebook: Notebook) -> View:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from jupyter_mlprod.core.conformance import ALL_ROWS, Violation
 from jupyter_mlprod.core.contract import Column, Input, Tensor, Text
+from jupyter_mlprod.core.contract_text import expected_text, number
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.portrait import Bars, FieldPortrait, Portrait, Shares
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.suggestion import percent
-from jupyter_mlprod.fronts.table import Details, Picture, View, moment_text, number
+from jupyter_mlprod.fronts.table import Details, Picture, View, moment_text
 
 SHOWN = 40
 SHOWN_SUGGESTIONS = 30
@@ -123,8 +124,12 @@ def _column_rules(column: Column) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield from [(f"at least {number(column.shortest)} characters", ("shortest",))] if column.shortest else []
     yield from [(f"at most {number(column.longest)} characters", ("longest",))] if column.longest else []
     yield from [("no value repeats", ("unique",))] if column.unique else []
-    yield from [(f"at most {column.max_age} old", ("max_age",))] if column.max_age else []
-    yield from [(f"expected distribution, at most {number(column.expected.at_most)} off", ("expected",))] if column.expected else []
+    yield from (
+        [(f"at most {column.max_age} old" + (f" by {column.event_time}" if column.event_time else ""), ("max_age", "event_time"))]
+        if column.max_age
+        else []
+    )
+    yield from [(expected_text(column.expected), ("expected",))] if column.expected else []
     yield ("nulls allowed" if column.nullable else "no nulls"), ("nullable",)
     yield from [(f"for {number(100 * column.mostly)} % of rows", ("mostly",))] if column.mostly else []
 
