@@ -185,7 +185,7 @@ MOMENT = datetime.datetime(2026, 6, 1, 14, tzinfo=datetime.timezone(datetime.tim
 def test_a_column_comes_to_the_preprocessing_in_the_type_of_the_contract() -> None:
     kinds: dict[str, ColumnType] = {"n": "int", "m": "int", "x": "float", "b": "bool", "none": "float", "t": "time", "u": "time_utc"}
     contract = Contract(inputs=tuple(Column(name=name, type=kind, nullable=True) for name, kind in kinds.items()), outputs=CONTRACT.outputs)
-    columns = {
+    columns: dict[str, list[object]] = {
         "n": [1, 2], "m": [1, None], "x": [1, None], "b": [True, False], "none": [None, None], "t": [datetime.date(2026, 6, 1), None],
         "u": [MOMENT, None],
     }  # fmt: skip
