@@ -175,7 +175,9 @@ def _cast(field: Input, array: Array) -> Array:
         return array
     array = served(array)
     kind = COLUMN_TYPES.get(field.type)
-    if kind is None or (kind is not np.float64 and array.dtype.kind == "f"):
+    if kind is None:  # a time; what shows none is null, all of it
+        return array if array.dtype.kind == "M" else np.full(len(array), np.datetime64("NaT", "us"))
+    if kind is not np.float64 and array.dtype.kind == "f":
         return array
     return array.astype(np.float64 if array.dtype.kind == "O" else kind, copy=False)  # objects are null, all of them
 
