@@ -15,7 +15,7 @@ from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.scores import Floats, Ints, probabilities, tempered
-from jupyter_mlprod.core.values import nulls, timed
+from jupyter_mlprod.core.values import served
 
 LABEL = "label"
 CONFIDENCE = "confidence"
@@ -53,9 +53,9 @@ def graph_inputs(ends: Ends, raw: Raw, names: list[str], *, tell: bool) -> dict[
 
 
 def preprocessed(ends: Ends, raw: Raw, *, tell: bool) -> Any:
-    """What the preprocessing makes of the raw serving view; it gets a copy, texts as a list of str, and times as datetime64[us]."""
+    """What the preprocessing makes of the raw serving view; it gets a copy, texts as a list of str, columns as `served` has them."""
     if isinstance(raw, Mapping):
-        raw = {name: timed(array) for name, array in raw.items()}
+        raw = {name: served(array) for name, array in raw.items()}
     return raw if ends.preprocess is None else called(ends.preprocess, _own_copy(raw), tell=tell)
 
 
@@ -170,19 +170,16 @@ def serving_view(contract: Contract, raw: Raw) -> Raw:
 
 
 def _cast(field: Input, array: Array) -> Array:
-    """A column as the preprocessing gets it: times in microseconds, those with a zone in UTC; a null among numbers makes them float."""
+    """A column in its type; a null among numbers makes them float."""
     if not isinstance(field, Column) or field.type == "string":
         return array
-    if field.type in ("time", "time_utc"):
-        return timed(array)
-    if array.dtype.kind == "O":
-        gone = nulls(array)
-        if gone.any():
-            return np.array([np.nan if null else float(value) for null, value in zip(gone, array.tolist(), strict=True)], np.float64)
-    kind = COLUMN_TYPES[field.type]
+    array = served(array)
+    kind = COLUMN_TYPES.get(field.type)
+    if kind is None:  # a time; what shows none is null, all of it
+        return array if array.dtype.kind == "M" else np.full(len(array), np.datetime64("NaT", "us"))
     if kind is not np.float64 and array.dtype.kind == "f":
         return array
-    return array.astype(kind, copy=False)
+    return array.astype(np.float64 if array.dtype.kind == "O" else kind, copy=False)  # objects are null, all of them
 
 
 def called(function: Callable[[Any], Any], value: Any, *, tell: bool, code: Code = Code.PREPROCESS) -> Any:

@@ -46,7 +46,7 @@ def infer_contract(
     contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit, types=types)
     if faults:
         raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
-    broken = check_batch(contract, example).violations
+    broken = check_batch(msgspec.structs.replace(contract, rows=msgspec.UNSET), example).violations
     if broken:
         raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
     return contract

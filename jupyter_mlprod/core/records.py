@@ -50,8 +50,8 @@ class RecordDecoder:
 
     Attributes
     ----------
-    checked : the bytes of one record → a struct of its values in the contract's order, or None where that it is fine is not sure;
-        demands on ages, rules, *unique* and whatever is not of one value are not looked at
+    checked : the bytes of one record → a struct of its values in the contract's order; it raises one of `REFUSED` where it is not sure
+        that the record is fine. Times, *unique*, more than `MOST_LITERALS` categories, ages and rules are not looked at
     """
 
     checked: Callable[[bytes], Any]
@@ -64,8 +64,8 @@ class RecordDecoder:
         fields = [(f"f{index}", _field(one)) for index, one in enumerate(plan.columns)]
         rename = {f"f{index}": name for index, name in enumerate(self.names)}
         row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        self.checked = _checked(msgspec.json.Decoder(row).decode)
-        self._checked_list = _checked(msgspec.json.Decoder(list[row]).decode)  # type: ignore[valid-type]
+        self.checked = msgspec.json.Decoder(row).decode
+        self._checked_list = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
     def decode(self, data: bytes, *, now: datetime.datetime | None = None) -> Records:
         """Read a request, and hold it against the plan.
@@ -89,11 +89,12 @@ class RecordDecoder:
         return self._slow(data, now=now)
 
     def _fast(self, data: bytes) -> list[tuple[Any, ...]] | None:
-        if data[:1] == b"{" or data.lstrip()[:1] == b"{":
-            row = self.checked(data)
-            return None if row is None else [msgspec.structs.astuple(row)]
-        many = self._checked_list(data)
-        return None if many is None else list(map(msgspec.structs.astuple, many))
+        try:
+            if data[:1] == b"{" or data.lstrip()[:1] == b"{":
+                return [msgspec.structs.astuple(self.checked(data))]
+            return list(map(msgspec.structs.astuple, self._checked_list(data)))
+        except REFUSED:
+            return None
 
     def _closer(self, columns: dict[str, list[Any]], rows: int, *, now: datetime.datetime | None) -> Records:
         """What the decoder cannot say, of rows of which it has said that the rest is fine."""
@@ -133,16 +134,6 @@ def raw_records(rows: Sequence[Mapping[str, Any]], contract: Contract) -> dict[s
     names = [field.name for field in contract.inputs]
     columns = columns_of(rows, names) or {names[0]: [UNSET] * len(rows)}
     return {name: object_array(values) for name, values in columns.items()}
-
-
-def _checked(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def checked(data: bytes) -> Any:
-        try:
-            return decode(data)
-        except REFUSED:
-            return None
-
-    return checked
 
 
 def _field(plan: ColumnPlan) -> Any:

@@ -36,6 +36,8 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.values import is_unicode, moment, plain, plain_values, state_of
 
 Values = Sequence[Any] | Array
+NUMBERS = frozenset({float, int, np.float64, type(None)})
+"""What may stand in a float column before msgspec is asked, which takes a Decimal for a float."""
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +159,9 @@ class _ColumnChecker:
                 return False
             if values.dtype.kind in "fiub":
                 return self._fine_numbers(values)
-            values = plain_values(values)
+            values = values.tolist() if values.dtype.kind == "O" else plain_values(values)
+        if self.plan.column.type == "float" and not NUMBERS.issuperset(map(type, values)):
+            return False
         try:
             msgspec.convert(values, self.type, builtin_types=(datetime.datetime,))
         except (msgspec.ValidationError, RecursionError):

@@ -1,9 +1,11 @@
 """Texts at rest: what is written is read back, in little room, and a file whose texts do not fit together is refused."""
 
+import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jupyter_mlprod.adapters.data_files import DataFiles
@@ -120,3 +122,46 @@ def test_values_of_several_types_are_texts_or_refused(tmp_path: Path) -> None:
     save(tmp_path / "odd.npz", np.arange(3))
     with pytest.raises(MlprodError, match="no texts"):
         FILES.read(str(tmp_path / "odd.npz"))
+
+
+UTC_NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
+
+
+def stored(column: Any, folder: Path) -> Any:
+    """A live column, written and read again."""
+    raw = FILES.from_live({"a": column, "n": np.arange(len(column))})
+    read = FILES.read(str(FILES.write(raw, folder / "golden.npz")))
+    assert isinstance(read, dict)
+    return read["a"]
+
+
+def test_times_with_a_zone_and_without_stay_apart_in_an_archive(tmp_path: Path) -> None:
+    berlin = pd.Series(pd.to_datetime([UTC_NOON, None])).dt.tz_convert("Europe/Berlin")
+    assert stored(berlin, tmp_path).tolist() == [UTC_NOON, None]
+    naive = pd.Series([datetime.datetime(2026, 6, 1, 12), None])
+    assert stored(naive, tmp_path).dtype.kind == "M"
+    assert stored(naive, tmp_path).astype("M8[us]").tolist() == [datetime.datetime(2026, 6, 1, 12), None]
+
+
+def test_times_of_a_list_and_of_polars_are_those_of_pandas(tmp_path: Path) -> None:
+    import polars as pl
+
+    for column in ([UTC_NOON, None], pl.Series([UTC_NOON, None]), pl.Series([UTC_NOON, None]).dt.convert_time_zone("Asia/Tokyo")):
+        assert stored(column, tmp_path).tolist() == [UTC_NOON, None]
+    assert stored([datetime.date(2026, 6, 1)], tmp_path).astype("M8[us]").tolist() == [datetime.datetime(2026, 6, 1)]
+
+
+def test_integers_some_of_which_are_null_stay_integers(tmp_path: Path) -> None:
+    import polars as pl
+
+    for column in (pd.Series([2**60 + 1, None], dtype="Int64"), pl.Series([2**60 + 1, None])):
+        assert FILES.from_live({"a": column})["a"].tolist() == [2**60 + 1, None]  # type: ignore[call-overload]
+        assert stored(column, tmp_path).tolist() == [2**60 + 1, None]
+
+
+@pytest.mark.parametrize("moments", [np.array([1, 2]), np.array([["2026-01-01"]], "M8[us]"), np.array(["60000-01-01"], "M8[us]")])
+def test_moments_that_are_none_are_refused(moments: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "moments.npz", **{"utc/a": moments})
+    with pytest.raises(MlprodError) as refused:
+        FILES.read(str(tmp_path / "moments.npz"))
+    assert refused.value.code is Code.BAD_DATA

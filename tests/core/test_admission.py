@@ -1,6 +1,7 @@
 """What happens to a request that breaks its contract is what the contract says, and nothing is imputed or passed unmarked."""
 
 import datetime
+import decimal
 import json
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_a_stale_value_is_imputed_and_a_default_has_no_age() -> None:
         Column(name="seen", type="time_utc"),
         freshness=Freshness(event_time="seen"),
     )
-    rows = [{"load": 3.0, "seen": FRESH}, {"load": 4.0, "seen": OLD}, {"load": None, "seen": OLD}]
+    rows: list[dict[str, Any]] = [{"load": 3.0, "seen": FRESH}, {"load": 4.0, "seen": OLD}, {"load": None, "seen": OLD}]
     admission = Admission(contract)
     admitted = admission.admit(raw_records(rows, contract), name="n", now=NOW)
     assert values(admitted)["load"] == [3.0, 1.5, 1.5]
@@ -225,3 +226,8 @@ def test_no_value_of_personal_data_is_told() -> None:
     error = refused(contract, {"age": 1, "site": "a", "email": "ada lovelace"})
     assert "ada" not in str(error)
     assert "email" in error.hint
+
+
+def test_a_decimal_is_no_number_of_a_float_column() -> None:
+    contract = table(Column(name="load", type="float"))
+    assert "are no numbers" in refused(contract, {"load": decimal.Decimal(3)}).message

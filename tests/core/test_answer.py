@@ -1,14 +1,17 @@
 """The two ends of an answer: normalization, postprocessing, and the label at an operating point."""
 
+import datetime
+
 import msgspec
 import numpy as np
 import pytest
 
-from jupyter_mlprod.core.answer import Ends, decide, decided, demand_scores, final_outputs, graph_inputs
+from jupyter_mlprod.core.answer import Ends, decide, decided, demand_scores, final_outputs, graph_inputs, serving_view
 from jupyter_mlprod.core.bundle import Bundle, Normalization, OperatingPoint, Scores
-from jupyter_mlprod.core.contract import Contract, Tensor
+from jupyter_mlprod.core.contract import Column, ColumnType, Contract, Tensor
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.infer import kind_of_scores
+from jupyter_mlprod.core.raw import object_array
 from jupyter_mlprod.core.scores import tempered
 
 CONTRACT = Contract(
@@ -174,3 +177,42 @@ def test_one_score_within_0_and_1_may_be_either_and_is_asked_for() -> None:
 def test_labels_for_values_are_a_contradiction() -> None:
     with pytest.raises(MlprodError, match="--scores values says that there are no classes"):
         kind_of_scores("values", np.zeros((2, 2)), labelled=True)
+
+
+MOMENT = datetime.datetime(2026, 6, 1, 14, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+
+
+def test_a_column_comes_to_the_preprocessing_in_the_type_of_the_contract() -> None:
+    kinds: dict[str, ColumnType] = {
+        "n": "int",
+        "m": "int",
+        "x": "float",
+        "b": "bool",
+        "none": "float",
+        "t": "time",
+        "u": "time_utc",
+        "gone": "time",
+    }
+    contract = Contract(inputs=tuple(Column(name=name, type=kind, nullable=True) for name, kind in kinds.items()), outputs=CONTRACT.outputs)
+    columns: dict[str, list[object]] = {
+        "n": [1, 2], "m": [1, None], "x": [1, None], "b": [True, False], "none": [None, None], "t": [datetime.date(2026, 6, 1), None],
+        "u": [MOMENT, None], "gone": [None, None],
+    }  # fmt: skip
+    view = serving_view(contract, {name: object_array(values) for name, values in columns.items()})
+    assert isinstance(view, dict)
+    assert {name: array.dtype.name for name, array in view.items()} == {
+        "n": "int64", "m": "float64", "x": "float64", "b": "bool", "none": "float64", "t": "datetime64[us]", "u": "datetime64[us]",
+        "gone": "datetime64[us]",
+    }  # fmt: skip
+    assert view["u"].tolist() == [datetime.datetime(2026, 6, 1, 12), None]
+    assert np.isnan(view["m"].astype(float)).tolist() == [False, True]
+
+
+def test_times_are_not_stacked_into_the_input_of_a_graph() -> None:
+    raw = {
+        "a": np.array([1, 2]),
+        "seen": object_array([MOMENT, None]),
+        "at": np.array(["2026-01-01", "NaT"], "M8[ns]"),
+        "b": np.array([3, 4]),
+    }
+    assert graph_inputs(Ends(), raw, ["x"], tell=False)["x"].tolist() == [[1, 3], [2, 4]]

@@ -176,4 +176,4 @@ def test_answers_are_written_whole(bare_desk: Desk, suffix: str) -> None:
 def test_a_tensor_contract_is_read_off_the_example(bare_desk: Desk) -> None:
     made = bare_desk.package(0.0, contract="[inputs.point]\nlow = -100")
     (bundle,) = [bundle for name, bundle, _ in bare_desk.workspace().bundles.all() if name == made]
-    assert bundle.contract.inputs == (Tensor(name="point", dtype="float64", shape=("batch", 3), low=-100.0),)
+    assert bundle.contract.inputs == (Tensor(name="point", dtype="float64", shape=("batch", 3), low=-100.0, declared=("low",)),)
