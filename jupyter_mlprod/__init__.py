@@ -15,8 +15,8 @@ _HOMES = {
     "jupyter_mlprod.workspace": ("open_workspace",),
     "jupyter_mlprod.core.errors": ("MlprodError",),
     "jupyter_mlprod.core.requests": (
-        "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load", "Package", "Predict",
-        "Profile", "Promote", "Rollback", "Scan", "Show", "Sign", "Verify",
+        "Check", "Compare", "Contract", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load",
+        "Package", "Predict", "Profile", "Promote", "Rollback", "Scan", "Show", "Sign", "Verify",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.image_files import ImageFiles
     from jupyter_mlprod.adapters.ledger_sql import SqlLedger
     from jupyter_mlprod.adapters.machine import Machine
+    from jupyter_mlprod.adapters.mlflow_model import Signatures
     from jupyter_mlprod.adapters.mlflow_registry import MlflowRegistry
     from jupyter_mlprod.adapters.onnx_graphs import OnnxGraphs
     from jupyter_mlprod.adapters.onnx_runtime import OnnxRuntime, OnnxRuntimes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from jupyter_mlprod.adapters.papermill_runner import PapermillRunner
     from jupyter_mlprod.adapters.scan_child import ScanChild
     from jupyter_mlprod.adapters.snapshots import Snapshots
+    from jupyter_mlprod.adapters.toml_editor import TomlEditor
     from jupyter_mlprod.adapters.torch_module import TorchModules
     from jupyter_mlprod.captures import Captures
     from jupyter_mlprod.core.bundle import Training
@@ -265,6 +267,20 @@ class Workspace:
             from jupyter_mlprod.adapters.frames import Frames
 
         return Frames(self.progress)
+
+    @cached_property
+    def toml(self) -> "TomlEditor":
+        with naming_the_extra("editing contract.toml"):
+            from jupyter_mlprod.adapters.toml_editor import TomlEditor
+
+        return TomlEditor()
+
+    @cached_property
+    def signatures(self) -> "Signatures":
+        with naming_the_extra("reading an MLflow model"):
+            from jupyter_mlprod.adapters.mlflow_model import Signatures
+
+        return Signatures()
 
     @cached_property
     def snapshots(self) -> "Snapshots":

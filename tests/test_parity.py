@@ -15,6 +15,7 @@ from jupyter_mlprod.core.requests import (
     REQUESTS,
     Check,
     Compare,
+    Contract,
     Doctor,
     Evaluate,
     Export,
@@ -48,6 +49,7 @@ CASES: dict[str, tuple[Request, tuple[str, ...]]] = {
         ("tiny_models:second", *PACKAGE),
     ),
     "load": (Load(subject="tiny"), ("tiny",)),
+    "contract": (Contract(action="infer", subject="x.npy", out="contract.toml"), ("infer", "x.npy", "--out", "contract.toml")),
     "check": (
         Check(subject="tiny", data="x.npy", view="training", tolerance=1e-5),
         ("tiny", *DATA, "--view", "training", "--tolerance", "1e-5"),

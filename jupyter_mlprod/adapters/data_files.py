@@ -2,8 +2,9 @@
 
 A table is a mapping of column to array. A null string is None in an object array; on disk it is an empty string with a mask beside it
 (``null/<column>``), because nothing here is ever pickled. Times without a zone are datetime64; those with one are datetimes in an object
-array, and on disk their UTC (``utc/<column>``). Texts that come without a name are written as an archive with one nameless
-column, and read as what they were.
+array, and on disk their UTC (``utc/<column>``). Texts that come without a name are written as an archive with one nameless column, and
+read as what they were. How a live value is read is said in `core/live_values.py`, and how values of several types are written in
+`core/mixed.py`.
 """
 
 import datetime
@@ -18,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from jupyter_mlprod.core.arrays import nulls, timed
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.live_values import column_of, of_arrow, one_line, raw_of
+from jupyter_mlprod.core.mixed import MIXED, as_json
 from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, with_nulls
 from jupyter_mlprod.core.subject import names_file
-from jupyter_mlprod.core.values import is_null, nulls, plain_values, state_of, timed
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -31,7 +35,8 @@ NAMELESS = ""
 MOST_PADDED_BYTES = 1 << 24
 """Up to this size strings are stored as numpy's own, each in the room of the longest, which every reader of .npz knows."""
 BROKEN = (
-    EOFError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+    EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile,
+    zlib.error,
 )  # fmt: skip
 """What numpy, pandas and pyarrow were seen to raise on files with a few bytes changed."""
 
@@ -57,7 +62,7 @@ class DataFiles:
             if file.suffix in (".csv", ".parquet"):
                 return _read_table(file)
         except BROKEN as error:
-            raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {_one_line(error)}") from None
+            raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {one_line(error)}") from None
         raise MlprodError(Code.BAD_DATA, f"{path} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
 
     def write(self, raw: Raw, path: Path) -> Path:
@@ -89,13 +94,9 @@ class DataFiles:
 
         Raises
         ------
-        MlprodError : ``bad-data`` naming the type that cannot be read as rows.
+        MlprodError : ``bad-data`` naming the type, the column or the rows that cannot be read.
         """
-        if isinstance(value, Mapping):
-            return {str(name): _array(column) for name, column in value.items()}
-        if hasattr(value, "columns") and hasattr(value, "to_dict"):
-            return {str(name): _column(value[name]) for name in value.columns}
-        return _array(value)
+        return raw_of(value)
 
 
 def _read_npy(file: Path) -> Array:
@@ -114,94 +115,21 @@ def _read_npz(file: Path) -> Raw:
 
 
 def _read_table(file: Path) -> Raw:
+    if file.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(file)
+        labels = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
+        return of_arrow(table.drop_columns([name for name in labels if name in table.column_names]))
     import pandas as pd
 
-    if file.suffix == ".parquet":
-        frame = pd.read_parquet(file)
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            try:
-                frame = pd.read_csv(file, index_col=False)  # else a line with one value too many shifts every column
-            except pd.errors.ParserWarning:
-                raise ValueError("a line has more values than the head has names") from None
-    return {str(name): _column(frame[name]) for name in frame.columns}
-
-
-def _column(series: Any) -> Array:
-    """A column of pandas or polars; strings and nullable types become object arrays with None."""
-    if getattr(getattr(series, "dtype", None), "time_zone", None):  # polars gives numpy the moments without it
-        return object_array(series.to_list())
-    values = np.asarray(series.to_numpy())
-    if values.dtype.kind == "f" and _holds_integers(getattr(series, "dtype", None)):  # numpy has no null among integers
-        return object_array([None if is_null(value) else value for value in series.to_list()])
-    if values.dtype.kind not in "OTU":
-        return values
-    missing = series.isna() if hasattr(series, "isna") else series.is_null()
-    result = np.array([None if gone else value for gone, value in zip(missing, values.tolist(), strict=True)], dtype=object)
-    present = [value for value in result if value is not None]
-    if present and all(isinstance(value, bool | int | float) and not isinstance(value, str) for value in present):
-        return _plain(result, present)
-    return result
-
-
-def _holds_integers(dtype: Any) -> bool:
-    """Whether that is what a dtype of pandas or polars says."""
-    return bool(dtype.is_integer()) if hasattr(dtype, "is_integer") else getattr(dtype, "kind", "") in ("i", "u")
-
-
-def _plain(values: Array, present: list[Any]) -> Array:
-    """An object column of numbers as numbers; integers some of which are null stay what they are."""
-    if len(present) == len(values):
-        return np.array(list(values))
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in present):
-        return values
-    return np.array([np.nan if value is None else float(value) for value in values])
-
-
-def _array(value: Any) -> Array:
-    if hasattr(value, "detach") and hasattr(value, "cpu"):
-        value = value.detach().cpu().numpy()
-    elif hasattr(value, "to_numpy"):
-        column = _column(value)
-        return column if _are_times(column) or _are_integers(column) else _texts(column)
-    if isinstance(value, list | tuple) and any(isinstance(item, str) for item in value):
-        return _texts(object_array(value))
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise MlprodError(Code.BAD_DATA, f"a {type(value).__name__} is not rows of equal length: {_one_line(error)}") from None
-    if _are_times(array) or _are_integers(array):
-        return array
-    if array.ndim == 0 or (array.dtype.kind == "O" and any(x is not None and not isinstance(x, str) for x in array.ravel())):
-        raise MlprodError(
-            Code.BAD_DATA, f"a {type(value).__name__} cannot be read as rows", hint="give an array, a table, or a mapping of columns"
-        )
-    return array
-
-
-def _are_times(array: Array) -> bool:
-    """Whether an object array holds times and nulls, and a time."""
-    if array.dtype.kind != "O" or array.ndim != 1:
-        return False
-    present = [value for value in array if not is_null(value)]
-    return bool(present) and all(isinstance(value, datetime.date) for value in present)
-
-
-def _are_integers(array: Array) -> bool:
-    """Whether an object array holds integers of 64 bits and nulls, and an integer."""
-    present = [value for value in plain_values(array) if not is_null(value)] if array.dtype.kind == "O" and array.ndim == 1 else []
-    return bool(present) and all(state_of("int", value) == "" for value in present)
-
-
-def _texts(array: Array) -> Array:
-    """Strings and nulls as an array of objects; numpy would turn numbers among them into strings, and pad each to the longest."""
-    if array.dtype.kind == "O":
-        odd = next((row for row, value in enumerate(array) if not isinstance(value, str) and value is not None), None)
-        if odd is not None:
-            what = f"row {odd} is no string ({type(array[odd]).__name__}), and others are"
-            raise MlprodError(Code.BAD_DATA, what, hint="give one string a row, or None")
-    return array
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame = pd.read_csv(file, index_col=False, low_memory=False)  # else a line with one value too many shifts every column
+        except pd.errors.ParserWarning:
+            raise ValueError("a line has more values than the head has names") from None
+    return raw_of(frame)
 
 
 def _write(raw: Raw, path: Path) -> None:
@@ -222,23 +150,41 @@ def _storable(named: Mapping[str, Array]) -> dict[str, Array]:
             stored[name] = array
             continue
         gone = nulls(array)
-        if _are_times(array):
-            zoned = next(value for value, null in zip(array, gone, strict=True) if not null)
-            aware = isinstance(zoned, datetime.datetime) and zoned.tzinfo is not None
-            stored[UTC + name if aware else name] = timed(array)
-            continue
-        if _are_integers(array):
-            stored[name] = np.array([0 if null else int(value) for null, value in zip(gone, array, strict=True)], np.int64)
-            stored[NULL + name] = gone
+        if array.dtype.kind == "O" and not _is_texts(array):
+            stored |= _of_objects(name, array, gone)
             continue
         strings = object_array(["" if null else str(value) for null, value in zip(gone, array.tolist(), strict=True)])
-        if name == NAMELESS or _padded_bytes(strings) > MOST_PADDED_BYTES:
-            stored[UTF8 + name], stored[ENDS + name] = as_bytes(strings)
-        else:
-            stored[name] = array if array.dtype.kind == "U" else strings.astype("U")
+        stored |= _of_texts(name, array if array.dtype.kind == "U" else strings)
         if array.dtype.kind == "O" and (name != NAMELESS or gone.any()):
             stored[NULL + name] = gone
     return stored
+
+
+def _is_texts(array: Array) -> bool:
+    return all(value is None or isinstance(value, str) for value in array)
+
+
+def _of_texts(name: str, texts: Array) -> dict[str, Array]:
+    if name == NAMELESS or _padded_bytes(texts) > MOST_PADDED_BYTES:
+        whole, ends = as_bytes(texts)
+        return {UTF8 + name: whole, ENDS + name: ends}
+    return {name: texts if texts.dtype.kind == "U" else texts.astype("U")}
+
+
+def _of_objects(name: str, array: Array, gone: NDArray[np.bool_]) -> dict[str, Array]:
+    """Integers or truth values beside nulls as themselves and a mask, times as such; all else as values of several types."""
+    zones = {
+        isinstance(value, datetime.datetime) and value.tzinfo is not None for value in array[~gone] if isinstance(value, datetime.date)
+    }
+    times = timed(array) if len(zones) == 1 else array
+    if times.dtype.kind == "M":
+        return {UTC + name if zones == {True} else name: times}
+    there = column_of([value for value, null in zip(array.tolist(), gone, strict=True) if not null])
+    if there.dtype.kind not in "ib" or not len(there):
+        return _of_texts(MIXED + name, object_array([as_json(value) for value in array.tolist()]))
+    filled = np.zeros(len(array), there.dtype)
+    filled[~gone] = there
+    return {name: filled, NULL + name: gone}
 
 
 def _padded_bytes(strings: Array) -> int:
@@ -263,7 +209,3 @@ def _write_table(named: Mapping[str, Array], path: Path) -> None:
         flat.update({name: wide[:, 0]} if array.ndim == 1 else {f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
     frame = pd.DataFrame(flat)
     frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path, index=False)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -57,6 +57,19 @@ def read_logged(folder: Path, name: str) -> Logged:
     return Logged(file=_model_file(folder, flavors, name), run=run if isinstance(run, str) and RUN_ID.fullmatch(run) else "")
 
 
+class Signatures:
+    """Port `Signatures`."""
+
+    def signature(self, folder: Path) -> Any:
+        """The part ``signature`` of a model's ``MLmodel``; None when it has none.
+
+        Raises
+        ------
+        MlprodError : ``bad-model`` when the file cannot be read.
+        """
+        return _document(folder / MLMODEL, folder.name).get("signature")
+
+
 def _document(file: Path, name: str) -> Mapping[str, Any]:
     try:
         if file.is_symlink() or file.stat().st_size > MAX_BYTES:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.arrays import plain_values
 from jupyter_mlprod.core.batch import (
     BatchChecker,
     found_in_tensor,
@@ -29,7 +30,6 @@ from jupyter_mlprod.core.demands import Demand, Plan
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, object_array
 from jupyter_mlprod.core.records import RecordDecoder
-from jupyter_mlprod.core.values import plain_values
 
 IMPUTED, PASSED = "imputed", "passed"
 """The answers that say of each row which of its fields are not the request's own, and which break the contract."""

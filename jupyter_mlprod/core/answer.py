@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.arrays import served
 from jupyter_mlprod.core.bundle import Bundle, Normalization
 from jupyter_mlprod.core.cast import cast
 from jupyter_mlprod.core.contract import Column, Contract, Input
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.scores import Floats, Ints, probabilities, tempered
-from jupyter_mlprod.core.values import served
 
 LABEL = "label"
 CONFIDENCE = "confidence"
@@ -175,7 +175,9 @@ def _cast(field: Input, array: Array) -> Array:
         return array
     array = served(array)
     kind = COLUMN_TYPES.get(field.type)
-    if kind is None or (kind is not np.float64 and array.dtype.kind == "f"):
+    if kind is None:  # a time; what shows none is null, all of it
+        return array if array.dtype.kind == "M" else np.full(len(array), np.datetime64("NaT", "us"))
+    if kind is not np.float64 and array.dtype.kind == "f":
         return array
     return array.astype(np.float64 if array.dtype.kind == "O" else kind, copy=False)  # objects are null, all of them
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from jupyter_mlprod.core.conformance import ALL_ROWS, MOST_EXAMPLES, Conformance, Found, conformance, row_faults
 from jupyter_mlprod.core.contract import Contract, View, fields_of
@@ -91,13 +92,14 @@ def check_batch(contract: Contract, raw: Raw, *, view: View = "serving", now: da
 
 
 def demand(contract: Contract, raw: Raw, *, name: str, now: datetime.datetime | None = None) -> None:
-    """Refuse a batch that breaks the contract, or that has no rows.
+    """Refuse a batch that breaks the contract, or that has no rows; how many rows there are is no request's and no data set's.
 
     Raises
     ------
     MlprodError : ``contract-violation`` naming every field that breaks it.
     """
-    result = BatchChecker(contract, clock=now is not None).check(raw, now=now, request=True)
+    unlimited = msgspec.structs.replace(contract, rows=UNSET)
+    result = BatchChecker(unlimited, clock=now is not None).check(raw, now=now, request=True)
     if result.violations:
         what = "; ".join(violation.what for violation in result.violations[:5])
         raise MlprodError(Code.CONTRACT, f"{what} (contract of {name})", hint="mlprod check shows every violation")

@@ -10,6 +10,7 @@ import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.contract import Input, Tensor, Text
+from jupyter_mlprod.core.contract_text import also, contract_rules, range_text
 from jupyter_mlprod.core.dossier import Dossier
 from jupyter_mlprod.core.evidence import Evidence, Kind, Measure
 from jupyter_mlprod.core.lineage import environment, provenance
@@ -130,19 +131,22 @@ def _ends(bundle: Bundle) -> Section:
         facts += [("temperature", number(point.temperature))]
         facts += [(f"threshold of {label}", number(limit)) for label, limit in point.thresholds.items()]
         facts += [("answer below every threshold", point.otherwise)]
-    return Section(title="Inputs and outputs", tables=(table, _facts("From input to answer", facts)))
+    rules = contract_rules(bundle.contract)
+    more = (_facts("What the contract demands of rows", rules),) if rules else ()
+    return Section(title="Inputs and outputs", tables=(table, *more, _facts("From input to answer", facts)))
 
 
 def _field(side: str, field: Input) -> tuple[str, ...]:
     if isinstance(field, Text):
-        return (side, field_text(field), "" if field.longest is None else f"at most {field.longest} characters", "", field.pii or "")
+        return (side, field_text(field), range_text(field), "", field.pii or "")
     low = "" if field.low is None else f"from {number(field.low)}"
     high = "" if field.high is None else f"to {number(field.high)}"
-    limits = [part for part in (low, high) if part]
+    limits = [" ".join(part for part in (low, high) if part)] if low or high else []
     if not isinstance(field, Tensor):
         limits += [f"one of {', '.join(field.categories)}"] if field.categories else []
-        limits += ["may be missing"] if field.nullable else []
-    return (side, field_text(field), " ".join(limits), field.unit, field.pii or "")
+        limits += ["may be null"] if field.nullable else []
+    limits += also(field)
+    return (side, field_text(field), "; ".join(limits), field.unit, field.pii or "")
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jupyter_mlprod.core.arrays import nulls, plain_values
 from jupyter_mlprod.core.expression import microseconds
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.scores import Floats, Ints
-from jupyter_mlprod.core.values import is_null, moment, nulls, plain_values
+from jupyter_mlprod.core.values import is_null, moment
 
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]

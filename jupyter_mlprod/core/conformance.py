@@ -14,6 +14,7 @@ import msgspec
 
 from jupyter_mlprod.core.contract import NOT_PERSONAL, Column, Input, Rows, Text, is_personal
 from jupyter_mlprod.core.demands import Check, Demand, Kind
+from jupyter_mlprod.core.mixed import LONG_INTEGER_BITS, type_name
 from jupyter_mlprod.core.values import is_null
 
 MOST_EXAMPLES = 3
@@ -124,7 +125,7 @@ def example(demand: Demand, field: Input | None, place: str, value: Sequence[Any
     if not value or field is None or demand.check in ("null", "unicode"):
         return place
     if demand.check == "type":
-        return f"{place}: {type(value[0]).__name__}"
+        return f"{place}: {type_name(value[0])}"
     if is_personal(field):
         return f"{place}: personal, withheld"
     return f"{place}: {_shown(field, value[0])}"
@@ -143,6 +144,8 @@ def _shown(field: Input | None, value: Any) -> str:
         return repr(text if len(text) <= LONGEST_EXAMPLE else f"{text[: LONGEST_EXAMPLE - 1]}…")
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
+    if isinstance(value, int) and value.bit_length() >= LONG_INTEGER_BITS:  # Python refuses to write out thousands of digits
+        return f"an integer of {value.bit_length():,} bits"
     return f"{value:.6g}" if isinstance(value, float) else str(value)[:LONGEST_EXAMPLE]
 
 

@@ -6,7 +6,7 @@ between requests but is equal wherever it appears. What each declaration demands
 since the first bundles is left out when it is unset, so that their digests stay what they were.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,9 +14,10 @@ from msgspec import UNSET, UnsetType
 from jupyter_mlprod.core.duration import Duration
 from jupyter_mlprod.core.record import Record
 
-DTYPES = (
+Dtype = Literal[
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
-)  # fmt: skip
+]  # fmt: skip
+DTYPES: tuple[str, ...] = get_args(Dtype)
 ColumnType = Literal["float", "int", "bool", "string", "time", "time_utc"]
 """``time`` has no zone, ``time_utc`` is a moment whatever zone it was written in."""
 

@@ -15,7 +15,7 @@ Every key of a section counts as declared, but for those that ``inferred`` lists
 looked at one takes its name out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -27,11 +27,13 @@ from jupyter_mlprod.core.contract import (
     Column,
     ColumnType,
     Contract,
+    Dtype,
     Expected,
     Freshness,
     Input,
     Rows,
     Scalar,
+    Tensor,
 )
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.document import did_you_mean
@@ -42,6 +44,7 @@ class FieldEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a person may declare about one input; the members are those of `Tensor`, `Column` and `Text`."""
 
     type: ColumnType | None = None
+    dtype: Dtype | None = None
     low: float | None = None
     high: float | None = None
     finite: bool | None = None
@@ -68,8 +71,10 @@ class FieldEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class OutputEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a person may declare about one output."""
+    """What a person may declare about one output; dtype and shape are those of the model, where there is one."""
 
+    dtype: Dtype | None = None
+    shape: tuple[int | str, ...] | None = None
     low: float | None = None
     high: float | None = None
     finite: bool | None = None
@@ -165,6 +170,7 @@ def edited(contract: Contract, edit: ContractEdit, *, types: Mapping[str, Column
     if not contract.is_table and len(inputs) == 1 and len(edit.inputs) == 1:
         inputs = (msgspec.structs.replace(inputs[0], name=next(iter(edit.inputs))),)
     faults = [*_unknown(edit.inputs, inputs, "inputs"), *_unknown(edit.outputs, contract.outputs, "outputs")]
+    faults += [fault for field in contract.outputs if field.name in edit.outputs for fault in _unlike(field, edit.outputs[field.name])]
     inputs = tuple(_laid_over(field, edit.inputs.get(field.name), f"inputs.{field.name}", faults) for field in inputs)
     outputs = tuple(_laid_over(field, edit.outputs.get(field.name), f"outputs.{field.name}", faults) for field in contract.outputs)
     known = {column.name: column for column in contract.training_only}
@@ -195,6 +201,19 @@ def _unknown(edits: Mapping[str, object], fields: Iterable[Input], section: str)
     known = {field.name for field in fields}
     word = section.removesuffix("s")
     return [f"[{section}.{name}] names no {word}; the example has {', '.join(sorted(known))}" for name in edits if name not in known]
+
+
+def _unlike(output: Tensor, edit: OutputEdit) -> Iterator[str]:
+    """Where an output is declared to be other than the model's answers are; the names of its dimensions are free."""
+    if edit.dtype is not None and edit.dtype != output.dtype:
+        yield f"[outputs.{output.name}] dtype is {edit.dtype}, and the model answers {output.dtype}"
+    if edit.shape is not None:
+        pairs = zip(edit.shape, output.shape, strict=False)
+        if len(edit.shape) != len(output.shape) or any(
+            isinstance(a, int) != isinstance(b, int) or (a != b and isinstance(a, int)) for a, b in pairs
+        ):
+            answered = ", ".join(map(str, output.shape))
+            yield f"[outputs.{output.name}] shape is ({', '.join(map(str, edit.shape))}), and the model answers ({answered})"
 
 
 def _laid_over(field: Any, edit: FieldEdit | OutputEdit | DataEdit | None, where: str, faults: list[str]) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.arrays import nulls
 from jupyter_mlprod.core.checked import Checked, count
 from jupyter_mlprod.core.column_values import Hashes, Mask, combined, first_alike, hashes, numbers, row_hashes
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Violation
@@ -18,7 +19,6 @@ from jupyter_mlprod.core.quality import measure
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.snapshot import PROBABILITIES, Snapshot
 from jupyter_mlprod.core.uncertainty import wilson
-from jupyter_mlprod.core.values import nulls
 
 FAR = 5.0
 """In interquartile ranges from the median: beyond 5, a normal distribution has one value in 60 billion."""

@@ -22,6 +22,7 @@ EXTRAS = {
     "polars",
     "pyarrow",
     "safetensors",
+    "tomlkit",
     "torch",
     "yaml",
 }

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.arrays import nulls, plain_values
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.bundle import Scores
 from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, Input, Tensor, Text
@@ -16,7 +17,7 @@ from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_sizes
-from jupyter_mlprod.core.values import is_null, nulls, plain_values, state_of
+from jupyter_mlprod.core.values import is_null, state_of
 
 TENSOR, TEXT = "input", "text"
 EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii and more; [data.COLUMN] takes pii and more"
@@ -46,7 +47,7 @@ def infer_contract(
     contract, faults = edited(Contract(inputs=_inputs(example), outputs=found), edit, types=types)
     if faults:
         raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
-    broken = check_batch(contract, example).violations
+    broken = check_batch(msgspec.structs.replace(contract, rows=msgspec.UNSET), example).violations
     if broken:
         raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
     return contract

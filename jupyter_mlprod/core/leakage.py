@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from jupyter_mlprod.core.arrays import plain_values
 from jupyter_mlprod.core.checked import Checked, count, not_run
 from jupyter_mlprod.core.column_values import NO_MOMENT, NULL, Hashes, Mask, hashes, moments, numbers, row_hashes
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Violation
@@ -16,7 +17,6 @@ from jupyter_mlprod.core.contract import Column, Input
 from jupyter_mlprod.core.demands import Check
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.scores import Floats, Ints
-from jupyter_mlprod.core.values import plain_values
 
 LEAST_ROWS = 50
 SEPARATES = 0.999

@@ -31,7 +31,10 @@ def mlmodel_text(contract: Contract) -> str:
         },
         "model_uuid": "0" * 32,
         "utc_time_created": "2000-01-01 00:00:00.000000",
-        "signature": {"inputs": json.dumps(_inputs(contract)), "outputs": json.dumps([_tensor(output) for output in contract.outputs])},
+        "signature": {
+            "inputs": json.dumps(signature_fields(contract)),
+            "outputs": json.dumps([signature_tensor(output) for output in contract.outputs]),
+        },
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -47,7 +50,8 @@ def written(contract: Contract) -> dict[str, frozenset[str]]:
     return {path: frozenset(digest_bytes(text.encode()) for text in forms) for path, forms in texts.items()}
 
 
-def _inputs(contract: Contract) -> list[dict[str, Any]]:
+def signature_fields(contract: Contract) -> list[dict[str, Any]]:
+    """The inputs as MLflow writes them."""
     fields: list[dict[str, Any]] = []
     for field in contract.inputs:
         if isinstance(field, Column):
@@ -56,12 +60,13 @@ def _inputs(contract: Contract) -> list[dict[str, Any]]:
         elif isinstance(field, Text):
             fields.append({"name": field.name, "type": "string", "required": True})
         else:
-            fields.append(_tensor(field))
+            fields.append(signature_tensor(field))
     if len(fields) == 1 and not contract.is_table:
         fields[0].pop("name")  # an unnamed tensor is what lets MLflow take a plain array
     return fields
 
 
-def _tensor(field: Tensor) -> dict[str, Any]:
+def signature_tensor(field: Tensor) -> dict[str, Any]:
+    """A tensor as MLflow writes it."""
     shape = [size if isinstance(size, int) else -1 for size in field.shape]
     return {"name": field.name, "type": "tensor", "tensor-spec": {"dtype": field.dtype, "shape": shape}}

@@ -9,13 +9,14 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.notebook import Notebook
 from jupyter_mlprod.core.policy import Policy
+from jupyter_mlprod.core.portrait import Portrait
 from jupyter_mlprod.core.record import digest_bytes
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.verdict import Verdict
 
-AnyRecord = Bundle | Contract | Evidence | Listing | Notebook | Policy | Release | Snapshot | Verdict
-NOUNS = (Bundle, Contract, Evidence, Listing, Notebook, Policy, Release, Snapshot, Verdict)
+AnyRecord = Bundle | Contract | Evidence | Listing | Notebook | Policy | Portrait | Release | Snapshot | Verdict
+NOUNS = (Bundle, Contract, Evidence, Listing, Notebook, Policy, Portrait, Release, Snapshot, Verdict)
 
 
 def read_record(data: bytes, *, digest: str) -> AnyRecord:

@@ -164,6 +164,18 @@ class Frames(Protocol):
     def check(self, contract: Contract, source: Any, *, view: View, now: datetime.datetime | None) -> "Conformance": ...
 
 
+class TomlEditing(Protocol):
+    """What changes TOML that a person wrote and keeps all else of it; a path whose value is None is taken out."""
+
+    def changed(self, text: str, values: Mapping[tuple[str, ...], Any]) -> str: ...
+
+
+class Signatures(Protocol):
+    """What reads the signature of an MLflow model folder, as its ``MLmodel`` holds it, without loading the model."""
+
+    def signature(self, folder: Path) -> Any: ...
+
+
 class Snapshots(Protocol):
     """What describes data without keeping it: a file or folder, or a live value of the notebook."""
 
@@ -297,6 +309,10 @@ class Ports(Protocol):
     def images(self) -> Images: ...
     @property
     def frames(self) -> Frames: ...
+    @property
+    def toml(self) -> TomlEditing: ...
+    @property
+    def signatures(self) -> Signatures: ...
     @property
     def snapshots(self) -> Snapshots: ...
     @property

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from jupyter_mlprod.core import bundle as layout
+from jupyter_mlprod.core.arrays import nulls
 from jupyter_mlprod.core.batch import demand
 from jupyter_mlprod.core.bundle import GRAPH, MODULE, Bundle, Training
 from jupyter_mlprod.core.capture import Capture
@@ -22,7 +23,6 @@ from jupyter_mlprod.core.ports import Ports, Runtime
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.remeasure import parity_measures
 from jupyter_mlprod.core.trial import are_numbers, shapes_of, taken
-from jupyter_mlprod.core.values import nulls
 from jupyter_mlprod.core.verdict import judge
 
 

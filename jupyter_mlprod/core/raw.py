@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from jupyter_mlprod.core.mixed import MIXED, from_json
 from jupyter_mlprod.core.npy import ENDS, UTF8
 
 Array = NDArray[np.generic]
@@ -97,11 +98,12 @@ def object_array(values: Sequence[object]) -> Array:
 
 
 def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Arrays as stored, texts put together, moments given their zone, null masks applied: a masked value is None in an object array.
+    """Arrays as stored, texts put together, moments given their zone, values of several types read, and null masks applied: a masked value
+    is None in an object array.
 
     Raises
     ------
-    ValueError : texts that do not fit together.
+    ValueError : texts that do not fit together, or that are no values.
     """
     columns: dict[str, Array] = {}
     for stored, array in arrays.items():
@@ -117,5 +119,11 @@ def with_nulls(arrays: Mapping[str, Array]) -> dict[str, Array]:
         if NULL + name in arrays:
             gone = arrays[NULL + name].astype(bool)
             column = object_array([None if null else value for null, value in zip(gone, column.tolist(), strict=True)])
-        columns[name] = column
+        columns[name.removeprefix(MIXED)] = _as_values(column) if name.startswith(MIXED) else column
     return columns
+
+
+def _as_values(texts: Array) -> Array:
+    if texts.ndim != 1 or texts.dtype.kind not in "OU":
+        raise ValueError("values of several types are no texts")
+    return object_array([from_json(text) for text in texts.tolist()])

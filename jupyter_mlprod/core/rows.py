@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from jupyter_mlprod.core.arrays import plain, plain_values
 from jupyter_mlprod.core.contract import Column
 from jupyter_mlprod.core.demands import (
     CLOCK_SKEW_S,
@@ -33,7 +34,7 @@ from jupyter_mlprod.core.demands import (
 from jupyter_mlprod.core.expression import Value, evaluator, microseconds
 from jupyter_mlprod.core.pattern import LONGEST_MATCHED, matches
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.core.values import is_unicode, moment, plain, plain_values, state_of
+from jupyter_mlprod.core.values import is_unicode, moment, state_of
 
 Values = Sequence[Any] | Array
 NUMBERS = frozenset({float, int, np.float64, type(None)})

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from jupyter_mlprod.core.arrays import plain_values
 from jupyter_mlprod.core.checked import Checked, count, not_run
 from jupyter_mlprod.core.column_values import NO_MOMENT, NULL, Hashes, Mask, hashes, moments, numbers, row_hashes
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Violation, allowed, told
@@ -21,7 +22,6 @@ from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.scores import Floats, Ints
 from jupyter_mlprod.core.uncertainty import wilson
 from jupyter_mlprod.core.unit_mixups import number_mixup, time_mixup
-from jupyter_mlprod.core.values import plain_values
 
 ALIKE = 0.9
 """Share of the rows that differ that must be explained before an explanation is said."""

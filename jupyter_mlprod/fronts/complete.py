@@ -29,9 +29,19 @@ Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 
 IDENTIFIER = "jupyter_mlprod"
 LINE = re.compile(r"^\s*(?:[\w(*\[][^%#=(]*=\s*)?%mlprod\s+(?P<rest>.*)$", re.DOTALL)
+CELL = re.compile(r"^%%mlprod\s+(?P<rest>\S*)$")
+CELL_KINDS = ("contract", "postprocess", "preprocess")
 CONTINUED = "\\"
 DATA = (".npy", ".npz", ".csv", ".parquet")
-SUFFIXES = {"array": DATA, "columns": DATA, "snapshot": DATA, "code": (".py",), "model": (".onnx",), "text": (".toml",)}
+SUFFIXES = {
+    "array": DATA,
+    "contract": (*DATA, ".toml"),
+    "columns": DATA,
+    "snapshot": DATA,
+    "code": (".py",),
+    "model": (".onnx",),
+    "text": (".toml",),
+}
 ANY_FILE = (*DATA, ".ipynb", ".mlprod")
 
 
@@ -42,7 +52,7 @@ def matcher_for(shell: "InteractiveShell") -> Matcher:
     def matcher(context: CompletionContext) -> SimpleMatcherResult:
         line = LINE.match(_written(context))
         if line is None:
-            return SimpleMatcherResult(completions=[])
+            return _cell_kinds(_written(context))
         names = {name: value for name, value in shell.user_ns.items() if name not in shell.user_ns_hidden and not name.startswith("_")}
         fragment, words = candidates(line.group("rest"), names)
         found = [SimpleCompletion(text=word, type="mlprod") for word in words if word.startswith(fragment)]
@@ -50,6 +60,16 @@ def matcher_for(shell: "InteractiveShell") -> Matcher:
 
     result: Matcher = matcher
     return result
+
+
+def _cell_kinds(written: str) -> SimpleMatcherResult:
+    """What may stand after ``%%mlprod``; nothing on any other line."""
+    cell = CELL.match(written)
+    if cell is None:
+        return SimpleMatcherResult(completions=[])
+    fragment = cell.group("rest")
+    found = [SimpleCompletion(text=kind, type="mlprod") for kind in CELL_KINDS if kind.startswith(fragment)]
+    return SimpleMatcherResult(completions=found, suppress=bool(found), ordered=True, matched_fragment=fragment)
 
 
 def _written(context: CompletionContext) -> str:

@@ -8,15 +8,19 @@ import unicodedata
 
 import msgspec
 
+from jupyter_mlprod.core.contract_text import number
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.record import Record, with_digest
 from jupyter_mlprod.fronts import markup
-from jupyter_mlprod.fronts.view import MARKS, Table, limit_text, number, value_text, view_of, where_text
+from jupyter_mlprod.fronts.table import MARKS, Picture, Table
+from jupyter_mlprod.fronts.view import limit_text, value_text, view_of, where_text
 
 __all__ = ["MARKS", "as_html", "as_json", "as_text", "clean", "limit_text", "number", "value_text", "where_text"]
 
 COLORS = {"pass": "32", "fail": "31", "inconclusive": "33", "missing": "33"}
 WIDEST = 90
+BLOCKS = "⎽▁▂▃▄▅▆▇█"
+WIDEST_PICTURE = 12
 
 
 def as_json(record: Record) -> str:
@@ -43,12 +47,32 @@ def as_text(record: Record, *, color: bool = False) -> str:
 def _text_table(table: Table, *, color: bool) -> str:
     outcomes: list[str] = [finding.outcome for finding in table.findings] or [""] * len(table.rows)
     rows = [(MARKS[outcome], *row[1:]) if outcome else row for outcome, row in zip(outcomes, table.rows, strict=True)]
-    cells = [[_cut(clean(cell)) for cell in row] for row in rows]
+    pictures = table.pictures or (None,) * len(rows)
+    cells = [
+        [_cell(table, column, cell, picture) for column, cell in zip(table.columns, row, strict=True)]
+        for row, picture in zip(rows, pictures, strict=True)
+    ]
     heads = [clean(column) for column in table.columns]
     widths = [max(map(_width, column)) for column in zip(heads, *cells, strict=True)]
     lines = [_line(heads, widths)] if any(map(str.strip, heads)) else []
     lines += [_colored(_line(row, widths), outcome, color=color) for outcome, row in zip(outcomes, cells, strict=True)]
     return "\n".join(lines)
+
+
+def _cell(table: Table, column: str, cell: str, picture: Picture | None) -> str:
+    """A cell on one line: several remarks one after the other, a picture as blocks before the text."""
+    shown = "; ".join(map(clean, cell.split("\n"))) if column in table.lines else clean(cell)
+    if column == "data" and picture is not None:
+        shown = f"{_blocks(picture)} {shown}"
+    return _cut(shown)
+
+
+def _blocks(picture: Picture) -> str:
+    """Heights as blocks, at most `WIDEST_PICTURE` of them: neighbors are put together."""
+    step = -(-len(picture.bars) // WIDEST_PICTURE)
+    heights = [sum(picture.bars[i : i + step]) for i in range(0, len(picture.bars), step)]
+    most = max(heights) or 1
+    return "".join(BLOCKS[-(-n * (len(BLOCKS) - 1) // most)] for n in heights)
 
 
 def _line(cells: list[str], widths: list[int]) -> str:

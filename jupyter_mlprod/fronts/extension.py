@@ -13,9 +13,10 @@ def load(shell: "InteractiveShell") -> None:
     """Register magic, help, completion and display once, however often the extension is loaded."""
     if MlprodMagics.__name__ in shell.magics_manager.registry:
         return
-    shell.register_magics(MlprodMagics(shell))
+    magics = MlprodMagics(shell)
+    shell.register_magics(magics)
     shell.input_transformer_manager.token_transformers.append(complete.VerbHelp)
-    show_records(shell)
+    show_records(shell, magics)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(complete.matcher_for(shell))
 

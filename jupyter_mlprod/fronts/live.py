@@ -38,8 +38,10 @@ from jupyter_mlprod.workspace import Workspace
 
 CODES = {"preprocess": Code.PREPROCESS, "postprocess": Code.POSTPROCESS}
 """Options that take a function, each with the code of its refusals."""
+CONTRACT = "contract"
+"""The option that takes the text of a ``%%mlprod contract`` cell."""
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
-ORDER = ("text", "array", "code", "labels", "snapshot", "columns", "model")
+ORDER = ("text", "contract", "array", "code", "labels", "snapshot", "columns", "model")
 """In which what is live is captured, because some of it looks at other options: at the contract, the data, and the model at all of them."""
 EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
 """What labels are written as when they are not the words themselves."""
@@ -54,10 +56,18 @@ class CellCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Live:
-    """The kernel's names, the workspace that captures are written to, and by option the cells whose text travels."""
+    """The kernel's names, the workspace that captures are written to, by option the cells whose text travels, and the contract of one."""
 
-    def __init__(self, names: Mapping[str, Any], workspace: Workspace, *, cells: Mapping[str, CellCode] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Any],
+        workspace: Workspace,
+        *,
+        cells: Mapping[str, CellCode] = MappingProxyType({}),
+        contract: str = "",
+    ) -> None:
         self.names = names
+        self.contract = contract
         self.workspace = workspace
         self.cells = cells
         self.folder = workspace.scratch / LIVE
@@ -67,12 +77,15 @@ class Live:
     def capture(self, verb: str, values: dict[str, Any]) -> None:
         """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others.
 
-        A function that is not given is that of the latest cell kept for it; an option that is given as empty text is none.
+        A function or contract that is not given is that of the latest cell kept for it; an option that is given as empty text is none.
         """
         options = call.options_of(REQUESTS[verb])
         for option in options:
             if option.live == "code" and option.name in self.cells and option.name not in values:
                 values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
+            if option.live == "text" and option.name == CONTRACT and self.contract and CONTRACT not in values:
+                values[CONTRACT] = self._text_file(self.contract, ".toml")
+        self._stand_in(options, values)
         kinds = {option.name: option.live for option in options if option.live and values.get(option.name)}
         for name, live in sorted(kinds.items(), key=lambda item: ORDER.index(item[1])):
             word = str(values[name])
@@ -80,6 +93,14 @@ class Live:
                 values[name] = self._code(word, name, values)
             elif not names_file(word):
                 values[name] = self._captured(word, live, values)
+
+    def _stand_in(self, options: Iterable[call.Option], values: dict[str, Any]) -> None:
+        """The kept contract in the place of the last subject that ``contract show`` and ``contract diff`` want and were not given."""
+        wanted = {"show": 1, "diff": 2}.get(str(values.get("action", "")), 0)
+        places = [option.name for option in options if option.live == "contract"][:wanted]
+        missing = [name for name in places if not values.get(name)]
+        if self.contract and len(missing) == 1:
+            values[missing[0]] = self._text_file(self.contract, ".toml")
 
     def forget(self) -> None:
         """Remove what was made for one request alone: the capture of the model, and rows with what the contract calls personal."""
@@ -94,6 +115,8 @@ class Live:
         match live:
             case "array":
                 return self._array(word, values)
+            case "contract":
+                return self._data_or_subject(word, values)
             case "columns":
                 return self._columns(word, values)
             case "labels":
@@ -121,13 +144,21 @@ class Live:
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
-        """A batch as a file; a folder of images stays one."""
+        """A batch as a file; a folder of images stays one. Beside a contract that is only being written, all of it may be personal."""
         if names_folder(word) and word not in self.names:
             return word
-        value = self.value(word)
+        value, undeclared = self.value(word), "action" in values
         if isinstance(value, str | os.PathLike) and names_folder(str(value)):
             return str(value)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=bool(_edit(values).personal))
+        personal = undeclared or bool(_edit(values).personal)
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=personal)
+
+    def _data_or_subject(self, word: str, values: Mapping[str, Any]) -> str:
+        """Data that a contract is inferred from may be personal, which nobody has said yet, so they are removed afterwards."""
+        if values.get("action") != "infer" or word.startswith(MODEL_URI) or (Path(word).is_dir() and word not in self.names):
+            return word
+        value = self.value(word)
+        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=True)
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
         """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""

@@ -1,14 +1,18 @@
 """``%mlprod``: the verbs in a notebook. A live object is captured to a file, then the very same request runs as on the command line.
 
-``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read.
+``%%mlprod preprocess`` runs a cell and keeps its text, so that what travels is what was read; ``%%mlprod contract`` keeps one of TOML.
 
 Loading this extension imports nothing heavy; IPython's own `UsageError` (never a subclass, which would print a trace) carries a refusal.
 """
 
+import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope
 
@@ -20,14 +24,25 @@ from jupyter_mlprod.fronts.words import split_words
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from jupyter_mlprod.core.portrait import Portrait
     from jupyter_mlprod.core.record import Record
     from jupyter_mlprod.fronts.live import CellCode
     from jupyter_mlprod.workspace import Workspace
 
 PREFIX = "%mlprod"
+CONTRACT = "contract"
 HELP = ("-h", "--help", "?")
 NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
-         "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
+         "portrait.Portrait", "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
+
+PORTRAIT = ("jupyter_mlprod.core.portrait", "Portrait")
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """The portrait that was shown last, and what accepts its suggestions."""
+
+    portrait: "Portrait"
+    accept: "Callable[[Mapping[str, str]], Portrait]"
 
 
 @magics_class
@@ -38,6 +53,8 @@ class MlprodMagics(Magics):
         super().__init__(shell)
         self.opened: Workspace | None = None
         self.cells: dict[str, CellCode] = {}
+        self.contract = ""
+        self.offered: Offer | None = None
 
     @needs_local_scope
     @line_magic
@@ -52,11 +69,25 @@ class MlprodMagics(Magics):
 
     @cell_magic("mlprod")  # type: ignore[arg-type]  # IPython types the bare decorator alone
     def mlprod_cell(self, line: str, cell: str) -> None:
-        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged."""
+        """``%%mlprod preprocess [NAME]``, or postprocess: run the cell and keep its text; its last function, or NAME, is packaged.
+
+        ``%%mlprod contract``: keep the cell's TOML as the contract that verbs take when none is given.
+        """
         try:
-            self._keep_cell(split_words(line), cell)
+            words = split_words(line)
+            if words == [CONTRACT]:
+                self._keep_contract(cell)
+            else:
+                self._keep_cell(words, cell)
         except MlprodError as error:
             raise UsageError(one_line(error)) from None
+
+    def _keep_contract(self, cell: str) -> None:
+        """A contract whose every fault is told at once; with any, the former one stays."""
+        from jupyter_mlprod.core.contract_toml import check_text
+
+        check_text(cell, name="cell")
+        self.contract = cell
 
     def _keep_cell(self, words: list[str], cell: str) -> None:
         """What the cell cannot take along is told before it runs."""
@@ -66,7 +97,9 @@ class MlprodMagics(Magics):
 
         assert self.shell is not None
         if not words or words[0] not in CODES or len(words) > 2:
-            raise MlprodError(Code.BAD_REQUEST, f"%%{call.PROGRAM} takes {' or '.join(CODES)}, and the name of a function of the cell")
+            raise MlprodError(
+                Code.BAD_REQUEST, f"%%{call.PROGRAM} takes {' or '.join(CODES)}, and the name of a function of the cell; or {CONTRACT}"
+            )
         option, code = words[0], CODES[words[0]]
         check_imports(cell, "the cell", code=code)
         name = words[1] if len(words) == 2 else last_function(cell)
@@ -102,7 +135,7 @@ class MlprodMagics(Magics):
 
         workspace = self.workspace()
         workspace.cells = executed_cells(self.shell)
-        live = Live(names, workspace, cells=self.cells)
+        live = Live(names, workspace, cells=self.cells, contract=self.contract)
         try:
             request = call.parse(verb, rest, prefix=PREFIX, resolve=lambda values: live.capture(verb, values))
             if isinstance(request, Load):
@@ -111,7 +144,31 @@ class MlprodMagics(Magics):
         finally:
             live.forget()
         self._stop_on_verdict(record, request, workspace)
+        self._offer(record, request, [verb, *rest])
         return record
+
+    def _offer(self, record: "Record", request: Request, words: list[str]) -> None:
+        """Keep what a panel needs to accept suggestions: nothing for the contract of a bundle, which never changes."""
+        from jupyter_mlprod.core.portrait import CELL, Portrait
+        from jupyter_mlprod.core.requests.contract import Contract
+
+        if isinstance(record, Portrait) and isinstance(request, Contract):
+            file = "" if record.about == CELL else request.subject
+            editable = record.about == CELL or file.endswith(".toml")
+            self.offered = Offer(portrait=record, accept=partial(self._accept, words, file)) if editable else None
+
+    def _accept(self, words: list[str], file: str, settings: Mapping[str, str]) -> "Portrait":
+        """Write settings into the file, or the kept cell, and show the same contract and data anew, as they are now."""
+        from jupyter_mlprod.core.requests.contract import Contract
+
+        assert self.shell is not None
+        with call.naming_the_disk():
+            if file:
+                self.workspace().run(Contract(action="edit", subject=file, set=dict(settings)))
+            else:
+                self._keep_contract(edited_cell(self.contract, settings, self.workspace()))
+            portrait: Portrait = self._carry_out(words[0], words[1:], dict(self.shell.user_ns))
+        return portrait
 
     def _stop_on_verdict(self, record: "Record", request: Request, workspace: "Workspace") -> None:
         """Inside a gate run a verdict that is not pass fails the notebook, after it has been shown."""
@@ -131,6 +188,20 @@ class MlprodMagics(Magics):
         self.opened = open_workspace(taken_by="notebook", progress=_bar, tell=_tell)
         self.opened.session.update(session)
         return self.opened
+
+
+def edited_cell(text: str, settings: "Mapping[str, str]", workspace: "Workspace") -> str:
+    """The text of a contract cell with settings in it, as ``contract edit`` writes them."""
+    from jupyter_mlprod.core.private import LIVE, private_folder
+    from jupyter_mlprod.core.requests.contract import Contract
+
+    path = private_folder(workspace.scratch / LIVE) / f"{uuid.uuid4().hex}.toml"
+    workspace.write_text(path, text)
+    try:
+        workspace.run(Contract(action="edit", subject=str(path), set=dict(settings)))
+        return path.read_text("utf-8")
+    finally:
+        path.unlink()
 
 
 def executed_cells(shell: "InteractiveShell | None") -> tuple[str, ...]:
@@ -162,9 +233,13 @@ def one_line(error: MlprodError) -> str:
     return "\n".join(map(clean, str(error).splitlines()))
 
 
-def show_records(shell: "InteractiveShell") -> None:
-    """Teach the shell to show every record as text and HTML; imported modules are read when the first record is shown."""
+def show_records(shell: "InteractiveShell", magics: MlprodMagics) -> None:
+    """Teach the shell to show every record as text and HTML; imported modules are read when the first record is shown.
+
+    A portrait whose contract can be edited has a panel besides, where there is a kernel that can hear it.
+    """
     assert shell.display_formatter is not None
+    shell.display_formatter.mimebundle_formatter.for_type_by_name(*PORTRAIT, partial(_panel, shell, magics))
     for kind, render in (("text/html", _html), ("text/plain", _text)):
         for noun in NOUNS:
             module, name = noun.split(".")
@@ -174,9 +249,24 @@ def show_records(shell: "InteractiveShell") -> None:
 def forget_records(shell: "InteractiveShell") -> None:
     """Undo `show_records`."""
     assert shell.display_formatter is not None
+    shell.display_formatter.mimebundle_formatter.pop(".".join(PORTRAIT), None)
     for kind in ("text/html", "text/plain"):
         for noun in NOUNS:
             shell.display_formatter.formatters[kind].pop(f"jupyter_mlprod.core.{noun}", None)
+
+
+def _panel(shell: "InteractiveShell", magics: MlprodMagics, portrait: "Portrait") -> dict[str, Any]:
+    """The panel of the portrait that was shown last; nothing in a gate run, whose notebook is a record, or where no kernel listens."""
+    offer = magics.offered
+    listens = getattr(shell, "kernel", None) is not None and "MLPROD_RUN" not in os.environ
+    if offer is None or offer.portrait is not portrait or not listens or importlib.util.find_spec("anywidget") is None:
+        return {}
+    from jupyter_mlprod.fronts.panel import WIDGET, Panel
+
+    panel = Panel(portrait, target=portrait.about, accept=offer.accept)
+    found: Any = panel._repr_mimebundle_()
+    data = found[0] if isinstance(found, tuple) else found
+    return {WIDGET: data[WIDGET]}
 
 
 def _html(record: "Record") -> str:

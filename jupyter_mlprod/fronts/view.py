@@ -3,25 +3,28 @@
 A view is a function of the record alone; it decides nothing and looks nothing up.
 """
 
-import datetime
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
-from jupyter_mlprod.core.contract import Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract import Contract, Input
+from jupyter_mlprod.core.contract_text import LIMITING, contract_rules, field_cells, number
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.notebook import Notebook
 from jupyter_mlprod.core.policy import Policy, Rule
+from jupyter_mlprod.core.portrait import Portrait
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import PROBABILITIES, ColumnFacts, Numbers, Snapshot
-from jupyter_mlprod.core.verdict import Finding, Outcome, Verdict
+from jupyter_mlprod.core.verdict import Finding, Verdict
+from jupyter_mlprod.fronts.table import MARKS, Table, View, moment_text
+from jupyter_mlprod.fronts.view_portrait import portrait_view
+
+__all__ = ["MARKS", "VIEWS", "Table", "View", "limit_text", "number", "value_text", "view_of", "where_text"]
 
 HIDDEN = {"bin_accuracy", "broken"}
 """Measures that stand elsewhere than in the table: points of a plot in the JSON alone, broken checks as lines of their own."""
@@ -29,48 +32,7 @@ OFTEN_ZERO = {"null_ratio", "nonfinite_ratio", "outlier_ratio", "skew_ratio"}
 """Measures of every column: where they are 0, the table says in how many places."""
 
 SHOWN_COLUMNS = 100
-EPOCH = datetime.datetime(1970, 1, 1)
 ABOUT_RUNS = {"cells_not_ok"}
-MARKS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive", "missing": "– missing"}  # noqa: RUF001  a dash is meant
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Cells as text.
-
-    Attributes
-    ----------
-    columns : headings; all empty when the first cell of each row is its heading
-    numeric : the columns that hold numbers
-    findings : what stands behind each row, or nothing
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numeric: frozenset[str] = frozenset()
-    findings: tuple[Finding, ...] = ()
-
-
-class View(msgspec.Struct, kw_only=True):
-    """What both renderings are made of."""
-
-    title: str
-    outcome: Outcome | None = None
-    tables: list[Table] = []
-    notes: list[str] = []
-
-    def table(
-        self, columns: Sequence[str], rows: Sequence[tuple[str, ...]], *, numeric: Sequence[str] = (), findings: tuple[Finding, ...] = ()
-    ) -> None:
-        """Add a table without the columns that are empty in every row."""
-        used = [index for index in range(len(columns)) if any(row[index] for row in rows) or not rows]
-        self.tables.append(
-            Table(
-                columns=tuple(columns[i] for i in used),
-                rows=tuple(tuple(row[i] for i in used) for row in rows),
-                numeric=frozenset(numeric),
-                findings=findings,
-            )
-        )
 
 
 def view_of(record: Record) -> View:
@@ -127,15 +89,6 @@ def value_text(measure: Measure) -> str:
 
 def where_text(where: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(where.items()))
-
-
-def number(value: float) -> str:
-    """Four significant digits, whole numbers without a point, no exponent where people expect none; ``nan`` and ``inf`` by name."""
-    if not math.isfinite(value):
-        return str(value)
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _unit(unit: str) -> str:
@@ -235,23 +188,31 @@ def _contract(contract: Contract) -> View:
     return view
 
 
+FIELD_COLUMNS = ("side", "name", "type", "shape", "range", "also", "unit", "nulls", "otherwise", "personal data", "inferred")
+
+
 def _fields(view: View, contract: Contract) -> None:
-    rows = [_field_row("in", field) for field in contract.inputs] + [_field_row("out", field) for field in contract.outputs]
-    rows += [_field_row("target", contract.target)] if contract.target else []
-    view.table(("side", "name", "type", "shape", "range", "unit", "nulls", "personal data"), rows)
+    """A row a field; rules, rows, freshness and what happens to a request as a second table."""
+    sides = [("in", field) for field in contract.inputs] + [("out", field) for field in contract.outputs]
+    sides += [("target" if column is contract.target else "training", column) for column in contract.training_only]
+    tells = any(field.declared for _, field in sides)
+    rows = [(side, *field_cells(field), _inferred(field) if tells else "") for side, field in sides]
+    view.table(FIELD_COLUMNS, rows)
+    rules = contract_rules(contract)
+    if rules:
+        view.table(("", " "), rules)
 
 
-def _field_row(side: str, field: Input) -> tuple[str, ...]:
-    personal = field.pii or ""
-    if isinstance(field, Text):
-        return (side, field.name, "text", "" if field.longest is None else f"{number(field.longest)} characters", "", "", "no", personal)
-    low = "" if field.low is None else number(field.low)
-    high = "" if field.high is None else number(field.high)
-    limits = f"{low} … {high}" if low or high else ""
-    if isinstance(field, Tensor):
-        return (side, field.name, field.dtype, "(" + ", ".join(map(str, field.shape)) + ")", limits, field.unit, "", personal)
-    kind = f"{field.type}: {', '.join(field.categories)}" if field.categories else field.type
-    return (side, field.name, kind, "", limits, field.unit, "allowed" if field.nullable else "no", personal)
+def _inferred(field: Input) -> str:
+    """What is said of a field and was read off data rather than declared."""
+    declared = set(field.declared or ())
+    said = [key for key in ("type", "dtype", "shape", "nullable", *LIMITING) if _is_said(field, key) and key not in declared]
+    return ", ".join(said)
+
+
+def _is_said(field: Input, key: str) -> bool:
+    value = getattr(field, key, None)
+    return value is not False and value not in (None, UNSET, "", ())
 
 
 def _notebook(notebook: Notebook) -> View:
@@ -301,7 +262,7 @@ def _column_row(column: ColumnFacts) -> tuple[str, ...]:
     kind = f"{column.dtype} ({', '.join(map(str, column.shape))})" if column.dtype else column.type
     if column.withheld:
         return (column.name, kind, number(column.nulls), "", "", "", "personal data, withheld", "")
-    low, median, high = _extent(column.channels, _moment if column.type in ("time", "time_utc") else number)
+    low, median, high = _extent(column.channels, moment_text if column.type in ("time", "time_utc") else number)
     found = column.categories
     values = "" if found is None else ", ".join([*list(found.counts)[:3], *([f"{found.distinct:,} in all"] if found.distinct > 3 else [])])
     return (column.name, kind, number(column.nulls), low, median, high, values, short(column.fingerprint))
@@ -313,14 +274,6 @@ def _extent(channels: Sequence[Numbers], written: Callable[[float], str]) -> tup
     highs = [one.high for one in channels if one.high is not None]
     median = written(channels[0].quantiles[PROBABILITIES.index(0.5)]) if len(channels) == 1 and channels[0].quantiles else ""
     return (written(min(lows)) if lows else "", median, written(max(highs)) if highs else "")
-
-
-def _moment(seconds: float) -> str:
-    """Seconds since 1970 as a date and time; years beyond 9999, which no calendar here has, as the number."""
-    try:
-        return f"{EPOCH + datetime.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
-    except OverflowError:
-        return number(seconds)
 
 
 def _listing(listing: Listing) -> View:
@@ -347,6 +300,7 @@ VIEWS: dict[type[Record], Callable[[Any], View]] = {
     Listing: _listing,
     Notebook: _notebook,
     Policy: _policy,
+    Portrait: portrait_view,
     Release: _release,
     Snapshot: _snapshot,
     Verdict: _verdict,

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.bundle import GOLDEN_INPUTS
+from jupyter_mlprod.core.contract import Column, Contract
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.latency import enough, percentile
 from jupyter_mlprod.core.ports import Ports, Runtime
-from jupyter_mlprod.core.raw import Raw, repeated
+from jupyter_mlprod.core.raw import Raw, repeated, rows
 from jupyter_mlprod.core.requests.profile import Profile
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
 
@@ -40,7 +41,7 @@ def run(request: Profile, ports: Ports) -> Evidence:
     golden = ports.data.read(str(found.folder / GOLDEN_INPUTS))
     measures: list[Measure] = []
     busy = 0.0
-    for batch in ports.progress("profile", sorted(set(request.batches))):
+    for batch in ports.progress("profile", _batches(request.batches, found.bundle.contract, golden, ports)):
         at_batch, share = _at_batch(runtime, repeated(golden, batch), batch=batch, budget_s=request.budget_s)
         measures += at_batch
         busy = max(busy, share)
@@ -57,6 +58,19 @@ def run(request: Profile, ports: Ports) -> Evidence:
     )
     ports.records.put(evidence)
     return evidence
+
+
+def _batches(asked: tuple[int, ...], contract: Contract, golden: Raw, ports: Ports) -> list[int]:
+    """The batch sizes that a request may have; what is left out is told, and a rule on it stays without evidence."""
+    most = contract.rows.per_request if contract.rows else None
+    if any(isinstance(field, Column) and field.unique for field in contract.inputs):
+        most = min(most or rows(golden), rows(golden))  # more would repeat a value
+    kept = sorted({batch for batch in asked if most is None or batch <= most})
+    if not kept:
+        raise MlprodError(Code.BAD_REQUEST, f"no batch of {asked} is a request that the contract takes: at most {most} rows")
+    if len(kept) < len(set(asked)):
+        ports.tell(f"batches above {most} rows are left out: the contract takes no such request")
+    return kept
 
 
 def _at_batch(runtime: Runtime, raw: Raw, *, batch: int, budget_s: float) -> tuple[list[Measure], float]:

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_mlprod.adapters.data_files import DataFiles
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.mixed import MIXED
 from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, object_array, raw_digest
 
@@ -74,10 +75,53 @@ def test_texts_that_do_not_fit_together_are_refused(arrays: dict[str, Any], tmp_
     assert refused.value.code is Code.BAD_DATA
 
 
-@pytest.mark.parametrize("values", [["a", 1], ["a", ["b"]], ("a", b"b"), ["a", 1.5, None]])
-def test_strings_are_not_mixed_with_anything_else(values: Any) -> None:
-    with pytest.raises(MlprodError, match="row 1 is no string"):
-        FILES.from_live(values)
+@pytest.mark.parametrize("values", [["a", 1], ("a", True), ["a", 1.5, None], ["a", "b", 2**70, float("inf"), "half \ud800"]])
+def test_strings_among_which_is_something_else_stay_what_they_were(values: Any, tmp_path: Path) -> None:
+    found = FILES.read(str(FILES.write(FILES.from_live(values), tmp_path / "texts.npz")))
+    assert isinstance(found, np.ndarray)
+    assert found.tolist() == list(values)
+    assert list(map(type, found.tolist())) == list(map(type, values))
+
+
+def test_strings_and_lists_are_no_rows_of_one_kind() -> None:
+    with pytest.raises(MlprodError, match="row 1 is a list, and row 0 a str"):
+        FILES.from_live(["a", ["b"]])
+
+
+MIXED_TEXTS = [
+    "[",
+    "[1]",
+    "{}",
+    '{"int": 5}',
+    '{"int": "x"}',
+    '{"time": "soon"}',
+    '{"date": "2020"}',
+    '{"module": "os"}',
+    "[" * 100_000,
+    "9" * 5_000,
+    '{"float": "x"}',
+    "nul",
+]
+
+
+def save(path: Path, values: Any) -> None:
+    """A column of several types, as somebody else may write it."""
+    arrays: dict[str, Any] = {f"{MIXED}a": values}
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize("text", MIXED_TEXTS)
+def test_a_value_that_says_no_type_is_refused(text: str, tmp_path: Path) -> None:
+    save(tmp_path / "odd.npz", np.array([text]))
+    with pytest.raises(MlprodError) as refused:
+        FILES.read(str(tmp_path / "odd.npz"))
+    assert refused.value.code is Code.BAD_DATA
+
+
+def test_values_of_several_types_are_texts_or_refused(tmp_path: Path) -> None:
+    save(tmp_path / "odd.npz", np.arange(3))
+    with pytest.raises(MlprodError, match="no texts"):
+        FILES.read(str(tmp_path / "odd.npz"))
 
 
 UTC_NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)

@@ -143,7 +143,7 @@ def test_a_stale_value_is_imputed_and_a_default_has_no_age() -> None:
         Column(name="seen", type="time_utc"),
         freshness=Freshness(event_time="seen"),
     )
-    rows = [{"load": 3.0, "seen": FRESH}, {"load": 4.0, "seen": OLD}, {"load": None, "seen": OLD}]
+    rows: list[dict[str, Any]] = [{"load": 3.0, "seen": FRESH}, {"load": 4.0, "seen": OLD}, {"load": None, "seen": OLD}]
     admission = Admission(contract)
     admitted = admission.admit(raw_records(rows, contract), name="n", now=NOW)
     assert values(admitted)["load"] == [3.0, 1.5, 1.5]

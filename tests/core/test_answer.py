@@ -183,16 +183,26 @@ MOMENT = datetime.datetime(2026, 6, 1, 14, tzinfo=datetime.timezone(datetime.tim
 
 
 def test_a_column_comes_to_the_preprocessing_in_the_type_of_the_contract() -> None:
-    kinds: dict[str, ColumnType] = {"n": "int", "m": "int", "x": "float", "b": "bool", "none": "float", "t": "time", "u": "time_utc"}
+    kinds: dict[str, ColumnType] = {
+        "n": "int",
+        "m": "int",
+        "x": "float",
+        "b": "bool",
+        "none": "float",
+        "t": "time",
+        "u": "time_utc",
+        "gone": "time",
+    }
     contract = Contract(inputs=tuple(Column(name=name, type=kind, nullable=True) for name, kind in kinds.items()), outputs=CONTRACT.outputs)
-    columns = {
+    columns: dict[str, list[object]] = {
         "n": [1, 2], "m": [1, None], "x": [1, None], "b": [True, False], "none": [None, None], "t": [datetime.date(2026, 6, 1), None],
-        "u": [MOMENT, None],
+        "u": [MOMENT, None], "gone": [None, None],
     }  # fmt: skip
     view = serving_view(contract, {name: object_array(values) for name, values in columns.items()})
     assert isinstance(view, dict)
     assert {name: array.dtype.name for name, array in view.items()} == {
         "n": "int64", "m": "float64", "x": "float64", "b": "bool", "none": "float64", "t": "datetime64[us]", "u": "datetime64[us]",
+        "gone": "datetime64[us]",
     }  # fmt: skip
     assert view["u"].tolist() == [datetime.datetime(2026, 6, 1, 12), None]
     assert np.isnan(view["m"].astype(float)).tolist() == [False, True]

@@ -165,7 +165,7 @@ def test_origin_releases_processing_and_data_are_told() -> None:
     assert ["MLflow run", "r1"] in details
     assert ["seed of torch", "7"] in details
     assert ["training parameter lr", "0.1"] in details
-    assert ["input", "age: column of float", "from 0 may be missing", "age"] in cells(text, "Inputs and outputs")
+    assert ["input", "age: column of float", "from 0; may be null", "age"] in cells(text, "Inputs and outputs")
     assert ["rows", "1797"] in cells(text, "Training data")
     for fact in (
         "prepare()",

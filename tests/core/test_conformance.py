@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_mlprod.core.arrays import nulls
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.conformance import Conformance
 from jupyter_mlprod.core.contract import Column, ColumnType, Contract, Tensor
 from jupyter_mlprod.core.raw import Array, Raw
-from jupyter_mlprod.core.values import nulls
 
 OUTPUTS = (Tensor(name="scores", dtype="float32", shape=("batch", 3)),)
 PIXELS = Tensor(name="image", dtype="float32", shape=("batch", 2), low=0, high=1)

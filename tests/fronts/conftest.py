@@ -1,8 +1,9 @@
 """IPython with the extension loaded: in this process, and as a real kernel."""
 
 import atexit
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
         found.run_line_magic("unload_ext", "jupyter_mlprod")
         InteractiveShell.clear_instance()
         atexit.unregister(found.atexit_operations)  # which keeps the shell, and collects garbage, once for each of hundreds
+
+
+def write_notebook(path: Path, cells: Sequence[str]) -> None:
+    """A notebook of code cells that have not run."""
+    code: list[dict[str, object]] = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
+        for i, cell in enumerate(cells)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.write_text(json.dumps({"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
 
 
 class Ran:

@@ -5,11 +5,13 @@ import datetime
 import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle, BundleFile
+from jupyter_mlprod.core.conformance import Violation
 from jupyter_mlprod.core.contract import Column, Contract, Tensor
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.notebook import Notebook, Parameter
 from jupyter_mlprod.core.policy import Policy, Rule
+from jupyter_mlprod.core.portrait import Bars, FieldPortrait, Portrait, Proposed, Shares
 from jupyter_mlprod.core.record import Record
 from jupyter_mlprod.core.release import Release
 from jupyter_mlprod.core.snapshot import PROBABILITIES, Categories, ColumnFacts, Numbers, Snapshot
@@ -109,6 +111,45 @@ SNAPSHOT = Snapshot(
     ),
 )
 
+PORTRAIT = Portrait(
+    about="tumor",
+    contract=DIGEST,
+    rows=200_000,
+    sampled=100_000,
+    checks=9,
+    fields=(
+        FieldPortrait(
+            side="in",
+            field=Column(name="radius", type="float", low=0.0, high=40.0, unit="mm", declared=("low", "high", "unit")),
+            nulls=12,
+            picture=Bars(of="values", start=-2.0, stop=46.0, counts=(1, *[2] * 20, 5, 0, 3), outside=(1, *[0] * 20, 5, 0, 3), low=-1.5, high=45.5),
+            violations=(Violation(field="radius", check="high", rows=8, what="column 'radius' is above 40 mm in 8 of 200,000 rows, first at row 3", examples=("row 3: 41",)),),
+        ),
+        FieldPortrait(
+            side="in",
+            field=Column(name="site", type="string", nullable=True, categories=("left", "right", "middle", "other"), mostly=0.9),
+            nulls=20_000,
+            picture=Shares(values=("left", "right", "top"), counts=(60, 30, 6), outside=(0, 0, 6), others=4, others_outside=4, distinct=7),
+            tolerated=(Violation(field="site", check="category", rows=10, what="column 'site' is none of its 4 categories in 10 of 200,000 rows"),),
+        ),
+        FieldPortrait(side="in", field=Column(name="email", type="string", pii="email"), nulls=0, withheld=True),
+        FieldPortrait(
+            side="in", field=Column(name="seen", type="time"), nulls=0,
+            picture=Bars(of="seconds", start=0.0, stop=86400.0, counts=(1, 1), outside=(0, 0), low=0.0, high=86400.0),
+        ),
+        FieldPortrait(side="out", field=Tensor(name="scores", dtype="float32", shape=("batch", 2), sum_to=1.0)),
+    ),
+    rules={"stay": "discharge >= admission"},
+    violations=(Violation(field="stay", check="rule", rows=2, what="rule 'stay' is broken in 2 of 200,000 rows, first at row 7"),),
+    suggestions=(
+        Proposed(
+            id="radius.range", field="radius", sentence="97 % of rows within 0 and 16", share=0.97, toml="[inputs.radius]\n# 97 %\nhigh = 16",
+            settings={"inputs.radius.high": "16"},
+        ),
+        Proposed(id="radius.integers", field="radius", sentence="all rows are whole numbers kept as floats", share=1.0),
+    ),
+)  # fmt: skip
+
 RECORDS: dict[str, Record] = {
     "asked": ASKED,
     "bundle": BUNDLE,
@@ -117,6 +158,7 @@ RECORDS: dict[str, Record] = {
     "listing": LISTING,
     "notebook": NOTEBOOK,
     "policy": POLICY,
+    "portrait": PORTRAIT,
     "release": RELEASE,
     "snapshot": SNAPSHOT,
     "verdict": VERDICT,
@@ -126,7 +168,26 @@ RECORDS: dict[str, Record] = {
 def poisoned(record: Record) -> Record:
     """The record with every free text replaced by the attack."""
     plain = msgspec.to_builtins(record)
-    free = {"name", "about", "note", "reason", "actor", "why", "title", "unit", "measure", "policy", "preprocess", "default", "method"}
+    free = {
+        "name",
+        "about",
+        "note",
+        "reason",
+        "actor",
+        "why",
+        "title",
+        "unit",
+        "measure",
+        "policy",
+        "preprocess",
+        "default",
+        "method",
+        "what",
+        "sentence",
+        "toml",
+        "id",
+        "field_name",
+    }
     return msgspec.convert(_poison(plain, free), type(record))
 
 

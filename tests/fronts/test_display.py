@@ -1,8 +1,10 @@
 """Records as text, HTML and JSON: what matters is said, nothing hostile gets through, nothing is said by color alone."""
 
+import html
 import html.parser
 import json
 import re
+import tomllib
 
 import msgspec
 import pytest
@@ -11,11 +13,12 @@ from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.nouns import NOUNS
 from jupyter_mlprod.core.policy import Policy, Rule
+from jupyter_mlprod.core.portrait import FieldPortrait
 from jupyter_mlprod.core.record import Record, digest, short
 from jupyter_mlprod.core.verdict import judge
 from jupyter_mlprod.fronts import display, markup
 from jupyter_mlprod.fronts.view import VIEWS, view_of
-from tests.fronts.records import BUNDLE, DIGEST, EVIDENCE, EVIL, LISTING, NOW, RECORDS, VERDICT, poisoned
+from tests.fronts.records import BUNDLE, DIGEST, EVIDENCE, EVIL, LISTING, NOW, PORTRAIT, RECORDS, VERDICT, poisoned
 
 SAYS = {
     "asked": ("asked: digits@champion for sha256:57001b905fc2", "when the whole notebook has passed"),
@@ -25,6 +28,10 @@ SAYS = {
     "listing": ("answers of digits", "seven", "0.9981", "2 of 900 rows", "all in answers.csv"),
     "notebook": ("notebook digits.ipynb", "python3", "epochs", "2 code cells"),
     "policy": ("policy release", "≥ 0.95", "recall [class=*]", "≤ 50 ms", "runner", "7d"),
+    "portrait": ("contract of tumor, 9 checks on 200,000 rows, 2 broken", "0 … 40 mm [declared]", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
+                 "row 3: 41", "one of left, right, middle and 1 more", "20,000 (10.0%)", "left 60%, right 30%, top 6%, 4 more", "withheld: personal",
+                 "is none of its 4", "(mostly allows it)", "1970-01-01 … 1970-01-02", "sums to 1", "discharge >= admission", "✗ rule 'stay' is broken",
+                 "radius.range", "97 % of rows within 0 and 16", "of 100,000 sampled rows", "contract edit contract.toml --set inputs.radius.high 16"),
     "release": ("digits@champion is version 2", "promote by ada@lab", "better on light ink", "before it sha256:0f0f0f0f0f0f"),
     "snapshot": ("table, 1,000,000 rows", "radius", "20.25", "left", "withheld", "of 100,000 rows"),
     "verdict": ("✗ fail  digits sha256:57001b905fc2, policy release", "✓ pass", "? inconclusive", "missing", "61 [55.3, 72] ms",
@@ -45,7 +52,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("path", "circle"):
+        if tag not in ("br", "circle", "path"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -75,15 +82,15 @@ def test_text_says_what_matters(noun: str) -> None:
 def test_html_says_the_same_words_as_text(noun: str) -> None:
     spoken = " ".join("".join(Page(display.as_html(RECORDS[noun])).words).split())
     text = display.as_text(RECORDS[noun])
-    for word in set(re.split(r"\s+", text)) - {"…"}:
-        assert word.rstrip("…") in spoken
+    for word in set(re.split(r"\s+", re.sub(f"[{display.BLOCKS}]+ ", "", text))) - {"…"}:
+        assert word.rstrip("…;") in spoken
 
 
 @pytest.mark.parametrize("noun", RECORDS)
 def test_html_is_static_and_its_tables_have_scoped_headings(noun: str) -> None:
     page = Page(display.as_html(RECORDS[noun]))
     assert {tag for tag, _ in page.tags} <= {
-        "b", "circle", "div", "p", "path", "span", "svg", "table", "tbody", "td", "th", "thead", "tr",
+        "b", "br", "circle", "details", "div", "p", "path", "pre", "span", "summary", "svg", "table", "tbody", "td", "th", "thead", "tr",
     }  # fmt: skip
     assert {name for _, attributes in page.tags for name in attributes if name.startswith("on") or name in ("href", "src")} == set()
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.tags if tag == "th")
@@ -261,3 +268,45 @@ def test_numbers_are_written_as_people_expect(value: float, text: str) -> None:
 def test_the_short_digest_of_the_record_itself_is_shown() -> None:
     assert short(digest(VERDICT)) in display.as_text(VERDICT)
     assert short(digest(BUNDLE)) in display.as_html(BUNDLE)
+
+
+def test_a_portrait_shows_the_rule_as_a_band_and_what_breaks_it_in_the_color_of_a_failure() -> None:
+    bars, shares, seen = pictures(display.as_html(PORTRAIT))
+    assert '<path d="M4 0H84V22H4z" fill="currentColor" opacity=".13"/>' in bars  # from 0 to 40 of -2 to 46
+    assert bars.count(f'fill="{markup.COLORS["fail"]}"') == shares.count(f'fill="{markup.COLORS["fail"]}"') == 1
+    bad = re.findall(r'<path d="([^"]*)" fill="#', bars)[0]
+    assert [float(x) for x in re.findall(r"M([0-9.]+) ", bad)] == [0, 84, 92]
+    assert "#" not in seen
+    assert 'opacity=".13"' not in seen
+
+
+def test_a_portrait_of_many_columns_stays_small_and_shows_those_with_violations() -> None:
+    radius = PORTRAIT.fields[0]
+    fine = msgspec.structs.replace(radius, violations=())
+
+    def named(index: int) -> FieldPortrait:
+        shown = radius if index >= 80 else fine
+        return msgspec.structs.replace(shown, field=msgspec.structs.replace(radius.field, name=f"a_column_with_a_long_name_{index}"))
+
+    proposed = tuple(
+        msgspec.structs.replace(PORTRAIT.suggestions[0], toml=f"[inputs.radius_{i}]\n# 97 % of rows\nhigh = 16") for i in range(100)
+    )
+    wide = msgspec.structs.replace(PORTRAIT, fields=tuple(map(named, range(100))), suggestions=proposed)
+    page, text = display.as_html(wide), display.as_text(wide)
+    assert len(page.encode()) < 60_000
+    assert "40 of 100 fields, those with violations first" in page
+    assert all(f"name_{index} " in text for index in range(80, 100))
+    assert "30 of 100 suggestions" in text
+
+
+def test_suggestions_can_be_copied_as_one_document() -> None:
+    one = PORTRAIT.suggestions[0]
+    other = msgspec.structs.replace(one, toml="[inputs.radius]\n# none\nnullable = false")
+    page = display.as_html(msgspec.structs.replace(PORTRAIT, suggestions=(one, other)))
+    (block,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
+    assert tomllib.loads(html.unescape(block)) == {"inputs": {"radius": {"high": 16, "nullable": False}}}
+
+
+def test_a_text_has_a_picture_of_blocks() -> None:
+    line = next(line for line in display.as_text(PORTRAIT).splitlines() if "radius" in line)
+    assert re.search(f"[{display.BLOCKS}]{{12}} -1.5 … 45.5", line)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
@@ -23,37 +24,11 @@ X = np.arange(12.0).reshape(4, 3)
 TABLE = pd.DataFrame({"age": [1.0, 2.0, 3.0, 4.0], "site": ["a", "b", None, "a"]})
 
 
-class Column:
-    """A column as polars has it: nulls by ``is_null``, no ``isna``."""
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-    def to_numpy(self) -> Any:
-        return np.array(self.values, dtype=object if None in self.values or isinstance(self.values[0], str) else None)
-
-    def is_null(self) -> list[bool]:
-        return [value is None for value in self.values]
-
-
-class Frame:
-    """A table as polars has it."""
-
-    columns = ("age", "site")
-
-    def to_dict(self) -> dict[str, Any]:
-        raise AssertionError("columns are taken one by one")
-
-    def __getitem__(self, name: str) -> Column:
-        values: dict[str, list[Any]] = {"age": [1.0, 2.0, 3.0, 4.0], "site": ["a", "b", None, "a"]}
-        return Column(values[name])
-
-
 NAMES: dict[str, Any] = {
     "X": X,
     "np": np,
     "table": TABLE,
-    "frame": Frame(),
+    "frame": pl.DataFrame({"age": [1.0, 2.0, 3.0, 4.0], "site": ["a", "b", None, "a"]}),
     "tensor": torch.arange(12.0, requires_grad=True).reshape(4, 3),
     "rows": X.tolist(),
     "columns": {"age": [1.0, 2.0, 3.0, 4.0], "site": np.array(["a", "b", "c", "a"])},

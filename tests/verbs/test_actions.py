@@ -16,9 +16,9 @@ from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.mlmodel import mlmodel_text
 from jupyter_mlprod.core.record import digest
-from jupyter_mlprod.core.requests import Evaluate, Package, Predict
+from jupyter_mlprod.core.requests import Evaluate, Package, Predict, Profile
 from jupyter_mlprod.model import Model, open_model
-from tests.verbs.tiny import Desk, furnish, linear
+from tests.verbs.tiny import Desk, WarmRuntimes, furnish, linear
 
 PREPARE = '''
 import numpy as np
@@ -252,3 +252,13 @@ def test_personal_times_are_made_up(desk: Desk) -> None:
     golden = desk.workspace().data.read(str(desk.bundle_folder(made) / GOLDEN_INPUTS))
     assert isinstance(golden, dict)
     assert golden["born"].astype("M8[D]").astype(str)[:2].tolist() == ["2000-01-01", "2000-01-02"]
+
+
+def test_a_profile_leaves_out_the_batches_that_no_request_has(desk: Desk) -> None:
+    made = package(desk, contract=CONTRACT + "\n[rows]\nper_request = 2\nat_least = 1000\n\n[inputs.born]\nunique = true\n")
+    workspace = desk.workspace()
+    workspace.__dict__["runtimes"] = WarmRuntimes()
+    evidence = workspace.run(Profile(subject=made, budget_s=0.1, batches=(1, 8)))
+    assert isinstance(evidence, Evidence)
+    assert {one.where["batch"] for one in evidence.measures if "batch" in one.where} == {"1"}
+    assert "at most 2 rows" in desk.refused(Profile(subject=made, batches=(8,))).message

@@ -156,7 +156,7 @@ def test_texts_are_profiled(texts: Desk) -> None:
     [
         ([None, "a"], Code.CONTRACT, "input 'message' is null in 1 of 2 rows, first at row 0"),
         (pd.Series(["a", None]), Code.CONTRACT, "input 'message' is null in 1 of 2 rows, first at row 1"),
-        (["a", 3], Code.BAD_DATA, "row 1 is no string (int), and others are"),
+        (["a", 3], Code.CONTRACT, "holds values that are no strings in 1 of 2 rows, first at row 1"),
         ([3, 4], Code.CONTRACT, "input 'message' holds values that are no strings in 2 of 2 rows"),
         ([["a"], ["b"]], Code.CONTRACT, "holds values that are no strings in 2 of 2 rows"),
         ([b"a"], Code.CONTRACT, "holds values that are no strings in 1 of 1 rows"),

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from jupyter_mlprod.core.arrays import plain, plain_values
 from jupyter_mlprod.core.expression import EPOCH, EPOCH_UTC, MICROSECOND
 from jupyter_mlprod.core.raw import Array, object_array
-from jupyter_mlprod.core.values import plain, plain_values
 
 Column = pl.Series | list[Any]
 

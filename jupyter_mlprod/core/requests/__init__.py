@@ -3,6 +3,7 @@
 from jupyter_mlprod.core.requests.base import Request
 from jupyter_mlprod.core.requests.check import Check
 from jupyter_mlprod.core.requests.compare import Compare
+from jupyter_mlprod.core.requests.contract import Contract
 from jupyter_mlprod.core.requests.doctor import Doctor
 from jupyter_mlprod.core.requests.evaluate import Evaluate
 from jupyter_mlprod.core.requests.export import Export
@@ -26,13 +27,13 @@ from jupyter_mlprod.core.requests.verify import Verify
 REQUESTS: dict[str, type[Request]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Init, Package, Load, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare, History,
-        Keygen, Sign, Verify, Gc, Doctor,
+        Init, Package, Load, Contract, Check, Profile, Evaluate, Scan, Gate, Promote, Rollback, Predict, Export, Show, List, Compare,
+        History, Keygen, Sign, Verify, Gc, Doctor,
     )
 }  # fmt: skip
 """Every verb, in the order of the flow."""
 
 __all__ = [
-    "REQUESTS", "Check", "Compare", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load", "Package",
-    "Predict", "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Sign", "Verify",
+    "REQUESTS", "Check", "Compare", "Contract", "Doctor", "Evaluate", "Export", "Gate", "Gc", "History", "Init", "Keygen", "List", "Load",
+    "Package", "Predict", "Profile", "Promote", "Request", "Rollback", "Scan", "Show", "Sign", "Verify",
 ]  # fmt: skip

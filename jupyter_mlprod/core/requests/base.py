@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Live = Literal["", "array", "code", "columns", "labels", "model", "snapshot", "text"]
+Live = Literal["", "array", "code", "columns", "contract", "labels", "model", "snapshot", "text"]
 """What a magic may take from the kernel for a field that names a file elsewhere; empty: text only."""
 
 
