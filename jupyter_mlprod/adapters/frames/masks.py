@@ -55,7 +55,7 @@ def bad_texts(column: Column, distinct: pl.Series) -> dict[Check, pl.Series]:
     lengths = distinct.str.len_chars()
     found: dict[Check, pl.Series] = {}
     if column.categories:
-        found["category"] = distinct.filter(~distinct.is_in(pl.Series(column.categories, dtype=pl.String)))
+        found["category"] = distinct.filter(~distinct.is_in(pl.Series(column.categories, dtype=pl.String).implode()))
     if column.pattern:
         pattern = re.compile(column.pattern)
         found["pattern"] = distinct.filter(pl.Series([not matches(pattern, value) for value in distinct], dtype=pl.Boolean))
