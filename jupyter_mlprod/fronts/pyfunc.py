@@ -17,7 +17,7 @@ class BundleModel:
         self.model = open_model(folder)
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> dict[str, Array]:  # noqa: ARG002  MLflow's signature
-        """Raw rows (array, DataFrame, mapping or list of texts) to ``label``, ``confidence`` and the outputs, each (batch, ...)."""
+        """Raw rows (array, DataFrame, mapping or list of texts) to what ``Model.answer`` gives, each (batch, ...)."""
         return self.model.answer(model_input)
 
 
