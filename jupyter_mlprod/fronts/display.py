@@ -8,10 +8,11 @@ import unicodedata
 
 import msgspec
 
+from jupyter_mlprod.core.contract_text import number
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.record import Record, with_digest
 from jupyter_mlprod.fronts import markup
-from jupyter_mlprod.fronts.view import MARKS, Table, limit_text, number, value_text, view_of, where_text
+from jupyter_mlprod.fronts.view import MARKS, Table, limit_text, value_text, view_of, where_text
 
 __all__ = ["MARKS", "as_html", "as_json", "as_text", "clean", "limit_text", "number", "value_text", "where_text"]
 

@@ -14,8 +14,8 @@ from jupyter_mlprod.core import contract as noun
 from jupyter_mlprod.core.contract_change import accepted, changes, confirmations, key_path, value_of
 from jupyter_mlprod.core.contract_data import contract_of_data
 from jupyter_mlprod.core.contract_diff import contract_diff
-from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
+from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
