@@ -31,7 +31,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
 
 def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """A notebook of code cells that have not run."""
-    code: list[dict[str, object]] = [
+    code: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
         for i, cell in enumerate(cells)
     ]
