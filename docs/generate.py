@@ -40,6 +40,7 @@ UNDESCRIBED = {"measure": "name of the measure that is read", "unit": "the unit 
 FIELD_KEYS = {
     "name": "of the target: the column that holds it",
     "type": "of a column; read off the example or the training data where it is not said",
+    "dtype": "of a tensor: the type of its numbers",
     "low": "the least value, inclusive, in `unit`",
     "high": "the greatest value, inclusive, in `unit`",
     "finite": "whether NaN and infinity are refused; tensors only",
@@ -88,6 +89,7 @@ CONTRACT_TOP = (
 TAKEN = {
     "array": "an array, table or mapping of columns becomes a data file",
     "code": "a function becomes a source file that stands on its own",
+    "contract": "to infer from: an array or table becomes a data file, which is removed afterwards",
     "columns": "names of the data's columns stay names; arrays become a data file",
     "labels": "a list becomes comma-separated labels",
     "model": "a torch module is exported to a capture",
