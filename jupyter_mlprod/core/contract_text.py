@@ -85,7 +85,7 @@ def expected_text(expected: Expected) -> str:
 
 def otherwise(field: Input) -> str:
     """What happens to a request that breaks it, where the field says so itself."""
-    said = [field.on_violation or ""]
+    said: list[str] = [field.on_violation or ""]
     if isinstance(field, Column):
         said += [f"unknown category: {field.unknown_category}" if field.unknown_category else ""]
         said += [f"default {field.default}" if field.default is not UNSET else ""]

@@ -1,11 +1,14 @@
 """What is written as contract.toml is read back as the same contract; what cannot be meant is told with its line."""
 
 import tomllib
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 
-from jupyter_mlprod.core.contract import Column, Contract, Tensor, Text
+from jupyter_mlprod.core.contract import Column, Contract, Freshness, Rows, Tensor, Text
+from jupyter_mlprod.core.contract_edit import ContractEdit, DataEdit, FieldEdit, OutputEdit
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.contract_toml import check_text, contract_toml, read_contract
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -126,3 +129,10 @@ def test_outputs_are_tensors_with_what_is_promised_of_them() -> None:
     text = "[inputs.a]\ntype = 'int'\n[outputs.p]\ndtype = 'float32'\nshape = ['batch', 2]\nlabels = ['no', 'yes']"
     made = read_contract(text, name="c").contract.outputs
     assert made == (Tensor(name="p", dtype="float32", shape=("batch", 2), labels=("no", "yes"), declared=("dtype", "labels", "shape")),)
+
+
+@pytest.mark.parametrize("kind", [FieldEdit, OutputEdit, DataEdit, ContractEdit, Rows, Freshness])
+def test_every_key_is_on_the_page_of_the_contract(kind: type) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text("utf-8")
+    for key in msgspec.structs.fields(kind):
+        assert f"`{key.name}`" in page or f"[{key.name}" in page, key.name

@@ -1,5 +1,6 @@
 """``%%mlprod contract`` keeps TOML that is right; ``%mlprod contract`` takes data of the notebook, and leaves none of it behind."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from onnx import helper
 from jupyter_mlprod.core.bundle import Bundle
 from jupyter_mlprod.core.contract import Column, Contract, Tensor
 from jupyter_mlprod.core.listing import Listing
+from jupyter_mlprod.core.record import digest
 from tests.verbs.tiny import graph
 
 GOOD = "[inputs.x]\nlow = 0\nhigh = 99\nunit = 'mm'\n"
@@ -125,3 +127,18 @@ def test_the_kinds_of_cells_complete(desk: InteractiveShell) -> None:
     Path("contract.toml").write_text(WHOLE)
     assert "contract.toml" in completed("%mlprod contract show con")
     assert "frame" in completed("%mlprod contract infer fr")
+
+
+def test_a_contract_that_was_written_packages_the_same_bundle_again(desk: InteractiveShell) -> None:
+    first = run(desk, "package model.onnx --name tiny --example X")
+    run(desk, "contract show tiny --to toml --out contract.toml")
+    assert digest(run(desk, "package model.onnx --name tiny --example X --contract contract.toml")) == digest(first)
+
+
+@pytest.mark.parametrize(("key", "value", "what"), [("dtype", "int8", "dtype is int8"), ("shape", '["batch", 3]', "shape is (batch, 3)")])
+def test_an_output_that_the_model_does_not_give_is_refused(desk: InteractiveShell, key: str, value: str, what: str) -> None:
+    run(desk, "package model.onnx --name tiny --example X")
+    run(desk, "contract show tiny --to toml --out contract.toml")
+    run(desk, f"contract edit contract.toml --set outputs.scores.{key} '{value}'")
+    with pytest.raises(UsageError, match=f"{re.escape(what)}.*, and the model answers"):
+        run(desk, "package model.onnx --name tiny --example X --contract contract.toml")
