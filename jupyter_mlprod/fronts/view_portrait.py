@@ -14,8 +14,8 @@ from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.suggestion import percent
 from jupyter_mlprod.fronts.table import Details, Picture, View, moment_text
 
-SHOWN = 40
-SHOWN_SUGGESTIONS = 30
+SHOWN = 32
+SHOWN_SUGGESTIONS = 20
 NAMED_VALUES = 3
 BROKEN, ALLOWED = "✗", "–"  # noqa: RUF001  a dash is meant
 MIDNIGHT = " 00:00:00"

@@ -237,7 +237,13 @@ def test_exit_status_follows_the_outcome() -> None:
 
 @pytest.mark.parametrize(("value", "n", "status"), [(0, 4, 0), (2, 4, 1), (0, 0, 3)])
 def test_a_check_alone_exits_by_its_violations(value: float, n: int, status: int) -> None:
-    assert exit_status(taken(measured(value, name="violations", unit="count", n=n), kind="contract", by="notebook")) == status
+    whole = measured(value, name="violations", unit="count", n=n)
+    of_kind = msgspec.structs.replace(whole, where={"kind": "schema"})
+    assert exit_status(taken(whole, of_kind, kind="contract", by="notebook")) == status
+
+
+def test_a_check_that_says_of_no_kind_that_it_ran_is_missing() -> None:
+    assert exit_status(taken(measured(0, name="violations", unit="count", n=4), kind="contract", by="notebook")) == 3
 
 
 def test_what_decides_nothing_exits_0() -> None:

@@ -112,7 +112,9 @@ def test_bundles_aliases_and_policies_of_the_workspace_are_offered(
     assert offered(shell, "%mlprod check tiny@ch") == ("tiny@ch", ["tiny@champion"])
     assert offered(shell, "%mlprod compare tiny ti") == ("ti", ["tiny", "tiny@champion"])
     assert offered(shell, "%mlprod gate tiny --policy ") == ("", ["execution", "release"])
-    assert offered(shell, "%mlprod check tiny ")[1] == ["--data", "--help"]
+    options = offered(shell, "%mlprod check tiny ")[1]
+    assert (options[0], options[-1]) == ("--data", "--help")
+    assert {"--view", "--prepared", "--online", "--key", "--validation", "--target", "--tolerance", "--trust"} < set(options)
 
 
 @pytest.mark.parametrize(
