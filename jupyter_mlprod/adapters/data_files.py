@@ -26,12 +26,16 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.live_values import column_of, of_arrow, one_line, raw_of
 from jupyter_mlprod.core.mixed import MIXED, as_json
 from jupyter_mlprod.core.npy import ENDS, UTF8
-from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, with_nulls
+from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, rows, with_nulls
+from jupyter_mlprod.core.reference import one_of_each
 from jupyter_mlprod.core.subject import names_file
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
 NAMELESS = ""
+SAMPLED_VALUES = 20_000_000
+FEWEST_SAMPLED = 10_000
+PIECE_ROWS = 1 << 16
 MOST_PADDED_BYTES = 1 << 24
 """Up to this size strings are stored as numpy's own, each in the room of the longest, which every reader of .npz knows."""
 BROKEN = (
@@ -64,6 +68,24 @@ class DataFiles:
         except BROKEN as error:
             raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {one_line(error)}") from None
         raise MlprodError(Code.BAD_DATA, f"{path} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
+
+    def sample(self, path: str) -> tuple[Raw, int]:
+        """A file, and how many rows it has; of a .parquet file with more than `SAMPLED_VALUES` values a sample, always the same rows.
+
+        Raises
+        ------
+        MlprodError : ``bad-data``, as `read`.
+        """
+        file = Path(path)
+        if file.suffix == ".parquet" and names_file(path):
+            try:
+                sampled = _sampled(file)
+            except BROKEN as error:
+                raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {one_line(error)}") from None
+            if sampled is not None:
+                return sampled
+        raw = self.read(path)
+        return raw, rows(raw)
 
     def write(self, raw: Raw, path: Path) -> Path:
         """Write a batch whole or not at all; the suffix chooses the format.
@@ -114,13 +136,35 @@ def _read_npz(file: Path) -> Raw:
     return columns[NAMELESS] if list(columns) == [NAMELESS] else columns
 
 
+def _sampled(file: Path) -> tuple[Raw, int] | None:
+    """Rows taken piece by piece, or None where the whole may be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as opened:
+        n = opened.metadata.num_rows
+        wanted = max(FEWEST_SAMPLED, SAMPLED_VALUES // max(1, opened.metadata.num_columns))
+        if n <= wanted:
+            return None
+        index, start, kept = one_of_each(n, wanted), 0, []
+        for batch in opened.iter_batches(batch_size=PIECE_ROWS):
+            first, last = np.searchsorted(index, (start, start + len(batch)))
+            kept.append(batch.take(pa.array(index[first:last] - start)))
+            start += len(batch)
+    return _of_table(pa.Table.from_batches(kept)), n
+
+
+def _of_table(table: Any) -> Raw:
+    """Columns of an Arrow table, without those that pandas kept its labels in."""
+    labels = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
+    return of_arrow(table.drop_columns([name for name in labels if name in table.column_names]))
+
+
 def _read_table(file: Path) -> Raw:
     if file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        table = pq.read_table(file)
-        labels = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
-        return of_arrow(table.drop_columns([name for name in labels if name in table.column_names]))
+        return _of_table(pq.read_table(file))
     import pandas as pd
 
     with warnings.catch_warnings():

@@ -20,7 +20,7 @@ from jupyter_mlprod.core.trial import Shapes, size_or_name, trials, varying_size
 from jupyter_mlprod.core.values import is_null, state_of
 
 TENSOR, TEXT = "input", "text"
-EDITS = "[inputs.NAME] takes low, high, finite, nullable, categories, unit, shape, longest, pii and more; [data.COLUMN] takes pii and more"
+EDITS = "docs/contract.md lists the keys; %%mlprod contract reads them in a cell of their own"
 
 
 def infer_contract(

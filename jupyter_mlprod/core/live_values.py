@@ -21,7 +21,7 @@ from jupyter_mlprod.core.raw import Array, Raw, object_array
 NONE = type(None)
 NO_VALUE = ("NAType", "NaTType")
 """Types of pandas whose one value is null."""
-KEPT = (bool, int, float, str, datetime.datetime, datetime.date, NONE, Odd)
+KEPT = (bool, int, float, str, bytes, datetime.datetime, datetime.date, NONE, Odd)
 NUMBERS = "fiub"
 AS_ROWS = "give an array, a table, or a mapping of columns"
 
@@ -141,7 +141,7 @@ def _kept(value: Any) -> Any:
         value = value.to_pydatetime(warn=False)
     if type(value).__name__ in NO_VALUE:
         return None
-    for base in (int, float, str):
+    for base in (int, float, str, bytes):
         if isinstance(value, base) and type(value) not in KEPT:
             return base(value)
     return value if isinstance(value, KEPT) else odd(value)

@@ -1,10 +1,11 @@
 """A column whose values are of several types, as it is held and as it is written down: one JSON text a value, the type beside what JSON
 has none for.
 
-What a table cannot hold at all (bytes, lists, decimals, objects of any class) is kept as an `Odd`, which says what it was and nothing
+What a table cannot hold at all (lists, decimals, objects of any class) is kept as an `Odd`, which says what it was and nothing
 more, so that a check can name its row; it is made where the value is met, so that live data and the file made of it break the same demands.
 """
 
+import base64
 import datetime
 import json
 import math
@@ -20,15 +21,14 @@ LONGEST_KIND = 60
 
 
 class Odd(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that no column holds; ``kind`` is the name of its type, or ``bytes of 5``."""
+    """A value that no column holds; ``kind`` is the name of its type."""
 
     kind: str
 
 
 def odd(value: object) -> Odd:
     """What is said of a value that no column holds."""
-    name = f"bytes of {len(value):,}" if isinstance(value, bytes | bytearray) else type(value).__name__
-    return Odd(kind=name[:LONGEST_KIND])
+    return Odd(kind=type(value).__name__[:LONGEST_KIND])
 
 
 def type_name(value: object) -> str:
@@ -45,6 +45,8 @@ def as_json(value: Any) -> str:
             return json.dumps(value if value.bit_length() < LONG_INTEGER_BITS else {"int": hex(value)})
         case float():
             return json.dumps(value if math.isfinite(value) else {"float": str(value)})
+        case bytes():
+            return json.dumps({"bytes": base64.b64encode(value).decode()})
         case datetime.datetime():
             return json.dumps({"time": value.isoformat()})
         case datetime.date():
@@ -74,6 +76,8 @@ def from_json(text: str) -> Any:
             return int(said, 16)
         case "float":
             return float(said)
+        case "bytes":
+            return base64.b64decode(said, validate=True)
         case "time":
             return datetime.datetime.fromisoformat(said)
         case "date":

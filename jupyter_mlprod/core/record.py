@@ -4,6 +4,7 @@ Canonical means msgspec's encoding with sorted keys. The digest is never a field
 """
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +28,12 @@ def digest(record: msgspec.Struct) -> str:
 
 def digest_bytes(data: bytes) -> str:
     return DIGEST_PREFIX + hashlib.sha256(data).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """``sha256:`` and 64 hexadecimal digits over a file's bytes, which are not held in memory."""
+    with path.open("rb") as stream:
+        return DIGEST_PREFIX + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def short(digest_text: str) -> str:

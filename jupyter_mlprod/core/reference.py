@@ -67,8 +67,13 @@ def sampled_rows(rows: int, *, width: int) -> Index:
     wanted = min(SAMPLED_ROWS, max(FEWEST_ROWS, SAMPLED_VALUES // max(1, width)))
     if rows <= wanted:
         return np.arange(rows, dtype=np.int64)
-    edges = np.arange(wanted + 1, dtype=np.int64) * rows // wanted
-    within = _mixed(np.arange(wanted, dtype=np.uint64)) % np.diff(edges).astype(np.uint64)
+    return one_of_each(rows, wanted)
+
+
+def one_of_each(rows: int, stretches: int) -> Index:
+    """One row of each of so many stretches of equal length, ascending; always the same ones."""
+    edges = np.arange(stretches + 1, dtype=np.int64) * rows // stretches
+    within = _mixed(np.arange(stretches, dtype=np.uint64)) % np.diff(edges).astype(np.uint64)
     return edges[:-1] + within.astype(np.int64)
 
 

@@ -21,7 +21,7 @@ from jupyter_mlprod.core.leakage import id_leaks, label_leaks, shared_rows, time
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.preprocess_parity import preprocess_parity
 from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
-from jupyter_mlprod.core.record import digest_bytes
+from jupyter_mlprod.core.record import digest_bytes, digest_of_file
 from jupyter_mlprod.core.requests.check import Check
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, snapshot_of
 from jupyter_mlprod.core.skew import skew
@@ -76,14 +76,17 @@ def _folder(request: Check, found: Found, ports: Ports) -> Checks:
 
 
 def _rows(request: Check, found: Found, ports: Ports) -> Checks:
-    contract, raw = found.bundle.contract, ports.data.read(request.data)
-    file = Path(request.data)
+    contract, file = found.bundle.contract, Path(request.data)
+    row_by_row = request.prepared or request.online or request.validation
+    raw, n = _whole(request.data, ports) if row_by_row else ports.data.sample(request.data)
     source = file if file.suffix in STREAMED else raw
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
     result = ports.frames.check(contract, source, view=request.view, now=now)
     parts = list(by_kind(result, readied(contract, request.view, clock=now is not None)))
     named = named_inputs(contract, raw)
-    context = {"data": raw_digest(raw), "view": request.view}
+    context = {"data": raw_digest(raw) if rows(raw) == n else digest_of_file(file), "view": request.view}
+    if rows(raw) != n:
+        context["quality and leakage of"] = f"a sample of {rows(raw):,} rows"
     if not result.rows or any(one.field == LENGTHS for one in result.violations):
         why = "the data have no rows" if not result.rows else "the inputs differ in rows"
         asked = {"parity": request.prepared, "skew": request.online, "leakage": request.validation or request.target}
@@ -96,6 +99,12 @@ def _rows(request: Check, found: Found, ports: Ports) -> Checks:
         parts.append(_skew(request, found, named, ports, context))
     parts += _leakage(request, found, named, ports, context)
     return parts, result.rows, context
+
+
+def _whole(path: str, ports: Ports) -> tuple[Raw, int]:
+    """All rows, and how many."""
+    raw = ports.data.read(path)
+    return raw, rows(raw)
 
 
 def _quality(request: Check, found: Found, named: Mapping[str, Array], ports: Ports) -> list[Checked]:

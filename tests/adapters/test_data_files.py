@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from jupyter_mlprod.adapters.data_files import DataFiles
+from jupyter_mlprod.adapters.data_files import SAMPLED_VALUES, DataFiles
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.mixed import MIXED
 from jupyter_mlprod.core.npy import ENDS, UTF8
@@ -165,3 +167,24 @@ def test_moments_that_are_none_are_refused(moments: Any, tmp_path: Path) -> None
     with pytest.raises(MlprodError) as refused:
         FILES.read(str(tmp_path / "moments.npz"))
     assert refused.value.code is Code.BAD_DATA
+
+
+def test_a_file_of_many_values_is_sampled_and_always_alike(tmp_path: Path) -> None:
+    n = SAMPLED_VALUES + 1_000_000
+    path = str(tmp_path / "many.parquet")
+    pq.write_table(pa.table({"row": pa.array(np.arange(n, dtype=np.int32))}), path)
+    (sampled, whole), (again, _) = DataFiles().sample(path), DataFiles().sample(path)
+    assert isinstance(sampled, dict)
+    assert isinstance(again, dict)
+    assert whole == n
+    assert len(sampled["row"]) == SAMPLED_VALUES
+    assert (np.diff(sampled["row"]) > 0).all()
+    assert np.array_equal(sampled["row"], again["row"])
+
+
+def test_a_file_of_few_values_is_its_own_sample(tmp_path: Path) -> None:
+    path = str(tmp_path / "few.parquet")
+    pq.write_table(pa.table({"row": pa.array([3, 1, 2])}), path)
+    sampled, whole = DataFiles().sample(path)
+    assert isinstance(sampled, dict)
+    assert (sampled["row"].tolist(), whole) == ([3, 1, 2], 3)

@@ -58,7 +58,7 @@ class Package(Request, frozen=True, kw_only=True, tag="package"):
     contract: Annotated[
         str,
         option(
-            "TOML or a dict with [inputs.NAME] tables: low, high, unit, nullable, categories, shape, pii; and [data.COLUMN] tables: pii",
+            "contract.toml, TOML or a dict: [inputs.NAME], [outputs.NAME], [target], [data.COLUMN], [rules], [rows], [freshness]",
             live="text",
             names="file",
             metavar="TOML",
