@@ -141,7 +141,7 @@ def _kept(value: Any) -> Any:
         value = value.to_pydatetime(warn=False)
     if type(value).__name__ in NO_VALUE:
         return None
-    for base in (int, float, str, bytes):
+    for base in (int, float, str):
         if isinstance(value, base) and type(value) not in KEPT:
             return base(value)
     return value if isinstance(value, KEPT) else odd(value)

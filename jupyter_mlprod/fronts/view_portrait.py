@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from jupyter_mlprod.core.conformance import ALL_ROWS, Violation
 from jupyter_mlprod.core.contract import Column, Input, Tensor, Text
-from jupyter_mlprod.core.contract_text import expected_text, number
+from jupyter_mlprod.core.contract_text import expected_text, number, otherwise
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.portrait import Bars, FieldPortrait, Portrait, Shares
 from jupyter_mlprod.core.record import short
@@ -100,6 +100,8 @@ def _rules_of(field: Input) -> Iterator[tuple[str, tuple[str, ...]]]:
     else:
         yield from _limits(field)
         yield from _column_rules(field)
+    if action := otherwise(field):
+        yield f"otherwise {action}", ("on_violation", "unknown_category", "default")
     if field.pii:
         yield f"personal data: {field.pii}", ("pii",)
 
@@ -199,12 +201,20 @@ def _rules(view: View, portrait: Portrait) -> None:
 
 
 def _suggestions(view: View, portrait: Portrait) -> None:
-    """What could be declared, the TOML of it by section, and the command that declares the first."""
-    shown = portrait.suggestions[:SHOWN_SUGGESTIONS]
+    """What could be declared, the TOML of it by section, and the command that declares the first.
+
+    Distributions, which nearly every column has, are counted and stand in the TOML alone.
+    """
+    distributions = [one for one in portrait.suggestions if one.id.endswith(".expected")]
+    others = [one for one in portrait.suggestions if one not in distributions]
+    shown = [*others, *distributions][:SHOWN_SUGGESTIONS]
     if not shown:
         return
-    rows = [(one.id, one.sentence, percent(one.share)) for one in shown]
-    view.table(("suggestion", "seen in the data", "keep it"), rows, numeric=("keep it",))
+    rows = [(one.id, one.sentence, percent(one.share)) for one in shown if one not in distributions]
+    if rows:
+        view.table(("suggestion", "seen in the data", "keep it"), rows, numeric=("keep it",))
+    if distributions:
+        view.notes.append(f"the distribution of {len(distributions):,} could be declared, such as {distributions[0].id}")
     if len(shown) < len(portrait.suggestions):
         view.notes.append(f"{len(shown)} of {len(portrait.suggestions):,} suggestions")
     able = [one for one in shown if one.toml]
