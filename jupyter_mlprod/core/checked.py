@@ -57,7 +57,8 @@ def by_kind(result: Conformance, plan: Plan) -> tuple[Checked, ...]:
 def measures_of(parts: Sequence[Checked], *, rows: int) -> tuple[Measure, ...]:
     """The measures of a check: violations of the whole and of each kind, a measure for every broken check, rows, and what was measured.
 
-    A kind of which no check ran has no `violations`, so that a rule on it is missing and never passed.
+    A kind of which no check ran has no `violations`, so that a rule on it is missing and never passed. Neither has the whole where nothing
+    but quality was looked at, and nothing was broken: sound images say nothing of the contract.
     """
     ran = [part for part in parts if part.checks]
     kinds = list(dict.fromkeys(part.kind for part in ran))
@@ -66,8 +67,9 @@ def measures_of(parts: Sequence[Checked], *, rows: int) -> tuple[Measure, ...]:
     checks = {kind: sum(part.checks for part in ran if part.kind == kind) for kind in kinds}
     whole = sum(checks.values())
     said = ", ".join(f"{checks[kind]:,} of {kind}" for kind in kinds)
+    in_all = count("violations", len(broken), n=whole, note=joined([one.what for one in broken]))
     return (
-        count("violations", len(broken), n=whole, note=joined([one.what for one in broken])),
+        *(() if kinds == ["quality"] and not broken else (in_all,)),
         *(_of_kind(kind, checks[kind], [one for one in broken if one.kind == kind]) for kind in kinds),
         *(count("broken", one.rows, n=rows, note=sentence(one), where=_place(one)) for one in broken),
         count("tolerated", len(tolerated), n=whole, note=joined([sentence(one) for one in tolerated])),

@@ -1,9 +1,11 @@
 """Leakage: what a model could learn from that it will not have, or must not use: the label, an id, rows of the other split, the future.
 
 Each finding is a reason to look and not a proof: a feature that separates the classes perfectly may be a very good feature. Near-duplicates
-are not looked for. Fewer rows than `LEAST_ROWS` prove nothing, so of them nothing is said about values.
+are not looked for. Fewer rows than `LEAST_ROWS`, and what shuffled labels would do by chance, prove nothing, so nothing is said of it. A
+check counts only where values were compared, or where it is broken: what could not be found is not the same as sound.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -21,8 +23,14 @@ from jupyter_mlprod.core.scores import Floats, Ints
 LEAST_ROWS = 50
 SEPARATES = 0.999
 """Area under the ROC curve."""
-FEW = 20
-"""Values of a feature that tell the label by themselves: a twentieth of the rows at most, so that each has been seen often enough."""
+LEAST_CLASS = 10
+"""Rows of the smaller class: that noise separates 10 of 50 has a probability of 1 in 5 billion."""
+CHANCE = 1e-6
+"""Probability that labels in another order would say the same of one of the features."""
+FEW = 5
+"""Rows for each value of a feature that tells the label by its values alone."""
+CLASSES = 20
+"""Rows for each value of the target: with fewer it is a number to be foretold, and no class."""
 DENSE = 4
 """An id is drawn from few more numbers than there are rows; that 50 rows from four times as many numbers are all different by chance has
 a probability of 1 in 1,000."""
@@ -33,29 +41,32 @@ ID_NAMES = re.compile(r"(?:.*[_\W])?(?:id|uid|uuid|guid|key|pk|index|idx|rowid|r
 LABEL_PARTS = ("", "is", "has", "y", "target", "label", "class", "encoded", "enc", "code", "idx", "index", "id", "true", "actual")
 
 
-def label_leaks(features: Sequence[Column], target: str, named: Mapping[str, Array]) -> Checked:
+def label_leaks(features: Sequence[Column], target: str, named: Mapping[str, Array], *, asked: bool = False) -> Checked:
     """Features that are the label, under its name or another.
 
     Parameters
     ----------
     features : the columns that a request has
     target : the label's column, which is in ``named``
-    named : column → (rows,) values
+    asked : whether somebody named the target, so that a comparison that cannot be made is a broken check
     """
     own = hashes(named[target])
     known = own != NULL
+    few = int(known.sum()) < LEAST_ROWS
+    compared = not few and len(np.unique(own[known])) > 1
     broken, checks = [], 0
     for column in features:
-        if column.name == target:
-            broken.append(_broken(column.name, "label", len(own), f"feature {column.name!r} is the target itself"))
-            checks += 1
-            continue
-        checks += 1
-        why = _named_alike(column.name, target)
-        if column.name in named and known.sum() >= LEAST_ROWS:
-            why = _tells(column, target, named, own, known) or why
+        why = "is the target itself" if column.name == target else _named_alike(column.name, target)
+        looked = compared and column.name != target and column.name in named
+        if looked:
+            why = _tells(column, target, named, own, known, chance=CHANCE / len(features)) or why
         if why:
             broken.append(_broken(column.name, "label", int(known.sum()), f"feature {column.name!r} {why}"))
+        checks += looked or bool(why)
+    if asked and not compared:
+        has = f"has a value in {int(known.sum()):,} rows, and {LEAST_ROWS} are needed" if few else "has the same value in all rows"
+        broken.append(_broken("", "run", int(known.sum()), f"the target {target!r} {has} to look for it among the features"))
+        checks += 1
     return Checked(kind="leakage", checks=checks, violations=tuple(broken))
 
 
@@ -72,24 +83,43 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
 
 
-def _tells(column: Column, target: str, named: Mapping[str, Array], own: Hashes, known: Mask) -> str:
-    """How a feature tells the target in the rows that have one, or nothing."""
+def _tells(column: Column, target: str, named: Mapping[str, Array], own: Hashes, known: Mask, *, chance: float) -> str:
+    """How a feature tells the target in the rows that have one, or nothing; where it is null may tell it as well as its values."""
     feature = hashes(named[column.name])
-    if (feature[known] == own[known]).all():
-        return f"equals the target {target!r} in all rows"
-    known = known & (feature != NULL)
-    if known.sum() < LEAST_ROWS or known.mean() < 0.5:
-        return ""
-    _, codes = np.unique(feature[known], return_inverse=True)
+    there = known & (feature != NULL)
     _, label = np.unique(own[known], return_inverse=True)
+    if int(label.max()) == 1 and (area := _separates(np.asarray(feature[known] == NULL, np.float64), label == 1)):
+        return f"tells the target {target!r} by where it is null (area under the ROC curve {area:.4f})"
+    if there.sum() < LEAST_ROWS:
+        return ""
+    rows = "all rows" if there.sum() == known.sum() else f"all {int(there.sum()):,} rows that have it"
+    _, codes = np.unique(feature[there], return_inverse=True)
+    _, label = np.unique(own[there], return_inverse=True)
     values, labels = int(codes.max()) + 1, int(label.max()) + 1
-    if labels < 2:
-        return ""
-    if values <= len(codes) // FEW and len(np.unique(codes * labels + label)) == values:
+    if (feature[there] == own[there]).all() and _log_chance(label, 1, 1) < math.log(chance):
+        return f"equals the target {target!r} in {rows}"
+    pure = values <= len(codes) // FEW and len(np.unique(codes * labels + label)) == values
+    if pure and _log_chance(label, labels, values) < math.log(chance):
         return f"tells the target {target!r}: each of its {values:,} values goes with one label alone"
-    if column.type == "string" or column.type == "bool":
+    if values > 2 and column.type in ("string", "bool"):
         return ""
-    return _orders(_ordered(column, named[column.name])[known], named[target][known], label, target)
+    ordered = np.asarray(codes, np.float64) if values == 2 else _ordered(column, named[column.name])[there]
+    return _orders(ordered, named[target][there], label, target, chance=chance)
+
+
+def _log_chance(label: Ints, base: int, power: int) -> float:
+    """Logarithm of the most of the orders of the labels that say the same, which are ``base ** power``, as a part of all orders."""
+    orders = math.lgamma(len(label) + 1) - sum(math.lgamma(many + 1) for many in np.bincount(label).tolist())
+    return power * math.log(base) - orders
+
+
+def _separates(values: Floats, positive: Mask) -> float:
+    """Area under the ROC curve, of either direction, where it is too large to be of use or of chance; else 0."""
+    if min(int(positive.sum()), int((~positive).sum())) < LEAST_CLASS:
+        return 0.0
+    area = _area(values, positive)
+    best = max(area, 1 - area)
+    return best if best >= SEPARATES else 0.0
 
 
 def _ordered(column: Column, array: Array) -> Floats:
@@ -97,25 +127,24 @@ def _ordered(column: Column, array: Array) -> Floats:
     return moments(array).astype(np.float64) if column.type in ("time", "time_utc") else numbers(array)
 
 
-def _orders(values: Floats, target: Array, label: Ints, target_name: str) -> str:
+def _orders(values: Floats, target: Array, label: Ints, target_name: str, *, chance: float) -> str:
     """Whether the order of a feature is that of a number to be foretold, or parts the classes."""
-    if np.isnan(values).any():
-        return ""
     labels = int(label.max()) + 1
-    goal = numbers(target)
-    if labels > len(label) // FEW:
-        same = not np.isnan(goal).any() and (_ranks(values) == _ranks(goal)).all()
-        turned = not np.isnan(goal).any() and (_ranks(values) == _ranks(-goal)).all()
-        return f"is in the very order of the target {target_name!r}" if same or turned else ""
+    if np.isnan(values).any() or labels < 2:
+        return ""
     if labels == 2:
-        area = _area(values, label == 1)
-        best = max(area, 1 - area)
-        return f"separates the target {target_name!r} (area under the ROC curve {best:.4f})" if best >= SEPARATES else ""
+        area = _separates(values, label == 1)
+        return f"separates the target {target_name!r} (area under the ROC curve {area:.4f})" if area else ""
+    if labels > len(label) // CLASSES:
+        goal = numbers(target)
+        same = not np.isnan(goal).any() and any((_ranks(values) == _ranks(sign * goal)).all() for sign in (1, -1))
+        return f"is in the very order of the target {target_name!r}" if same and _log_chance(label, 2, 1) < math.log(chance) else ""
     order = np.argsort(values, kind="stable")
     parts = int((np.diff(label[order]) != 0).sum()) == labels - 1
     spans = [(values[label == one].min(), values[label == one].max()) for one in range(labels)] if parts else []
     apart = parts and all(a[1] < b[0] for a, b in zip(sorted(spans), sorted(spans)[1:], strict=False))
-    return f"separates the {labels} classes of the target {target_name!r}" if apart else ""
+    likely = _log_chance(label, labels, labels)  # no more orders of whole classes than that
+    return f"separates the {labels} classes of the target {target_name!r}" if apart and likely < math.log(chance) else ""
 
 
 def _ranks(values: Floats) -> Ints:
@@ -132,13 +161,13 @@ def _area(values: Floats, positive: Mask) -> float:
 
 
 def id_leaks(features: Sequence[Column], named: Mapping[str, Array]) -> Checked:
-    """Features that say which row it is and not what it is like."""
+    """Features that say which row it is and not what it is like; one that is declared not to be ``unique`` is none."""
     broken, checks = [], 0
     for column in features:
-        if column.type not in ("int", "string") or column.name not in named:
+        if column.type not in ("int", "float", "string") or column.name not in named or column.unique is False:
             continue
-        checks += 1
-        why = "is declared unique" if column.unique else _is_id(column, named[column.name])
+        why = "is declared unique" if column.unique is True else _is_id(column, named[column.name])
+        checks += bool(why) or len(named[column.name]) >= LEAST_ROWS
         if why:
             what = f"feature {column.name!r} {why}: it names the row, and a model that learns it knows nothing of others"
             broken.append(_broken(column.name, "id", len(named[column.name]), what))
@@ -147,11 +176,13 @@ def id_leaks(features: Sequence[Column], named: Mapping[str, Array]) -> Checked:
 
 def _is_id(column: Column, array: Array) -> str:
     own = hashes(array)
-    if len(own) < LEAST_ROWS or (own == NULL).any() or any(len(np.unique(part)) < len(part) for part in (own[:HEAD], own)):
+    if len(own) < LEAST_ROWS:
+        return ""
+    if ID_NAMES.fullmatch(column.name.lower()) or ID_NAMES.fullmatch(column.name):
+        return _called_id(column, array, own[own != NULL])
+    if column.type == "float" or (own == NULL).any() or any(len(np.unique(part)) < len(part) for part in (own[:HEAD], own)):
         return ""
     every = f"is different in each of {len(own):,} rows"
-    if ID_NAMES.fullmatch(column.name.lower()) or ID_NAMES.fullmatch(column.name):
-        return f"{every} and called an id"
     if column.type == "string":
         words = all(isinstance(value, str) and not any(map(str.isspace, value.strip())) for value in plain_values(array))
         return f"{every}, in one word" if words else ""
@@ -162,6 +193,16 @@ def _is_id(column: Column, array: Array) -> str:
         return f"grows from each of {len(own):,} rows to the next"
     span = float(values.max() - values.min())
     return every if span < DENSE * len(values) or span > WIDE else ""
+
+
+def _called_id(column: Column, array: Array, own: Hashes) -> str:
+    """A column that is called an id is one unless half of its values, or more, are repeated; numbers are whole."""
+    different = len(np.unique(own))
+    values = numbers(array) if column.type == "float" else np.zeros(1)
+    if len(own) < LEAST_ROWS or different <= len(own) / 2 or (values[np.isfinite(values)] % 1 != 0).any():
+        return ""
+    many = f"each of {len(own):,} rows" if different == len(own) else f"{different:,} of {len(own):,} rows"
+    return f"is different in {many} and called an id"
 
 
 def shared_rows(features: Sequence[Input], named: Mapping[str, Array], other: Mapping[str, Array]) -> Checked:

@@ -102,6 +102,7 @@ BY_KIND: dict[str, Policy] = {
     "contract": Policy(
         name="contract", rules=(_none_of("violations", by_runner=False), _none_of("violations", where={"kind": ANY}, by_runner=False))
     ),
+    "contract of a folder": Policy(name="contract of a folder", rules=(_none_of("violations", where={"kind": ANY}, by_runner=False),)),
     "scan": Policy(name="scan", rules=_none_of_all("digest_mismatches", "pickle_files", "hostile_code", "secrets")),
     "scan of a file": Policy(name="scan of a file", rules=_none_of_all("hostile_pickles", "hostile_code", "secrets")),
     "scan of a notebook": Policy(name="scan of a notebook", rules=_none_of_all("secrets")),
@@ -110,7 +111,8 @@ BY_KIND: dict[str, Policy] = {
 """What a single check, scan or doctor is judged by when nobody named a policy: it decides that verb's exit status."""
 
 SCANNED = "scanned"
-"""Key of the context that says what a scan looked at, if not at a bundle: ``file`` or ``notebook``."""
+"""Key of the context that says what was looked at: by a scan a ``file`` or ``notebook``, if not a bundle; by a check a ``folder``, if not
+rows."""
 
 
 def parity_limit(policies: Mapping[str, Policy]) -> float:

@@ -28,7 +28,7 @@ def preprocess_parity(
     ours : input of the graph → (rows, ...), by the bundle
     wanted : the same by the notebook
     tolerance : in the units of `core.difference`
-    tell : whether numbers may be told
+    tell : whether numbers may be told, the largest difference among them
     features : names of the columns of a single input, where they are known
     """
     checks, broken, measures = 1, [], []
@@ -45,7 +45,7 @@ def preprocess_parity(
         checks += 1
         gaps = _gaps(one, two)
         finite = gaps[np.isfinite(gaps)]
-        if len(finite):
+        if tell and len(finite):
             largest = Measure(name="preprocess_max_abs_diff", value=float(finite.max()), unit="1", n=len(gaps), where={"input": name})
             measures.append(largest)
         apart = gaps > tolerance

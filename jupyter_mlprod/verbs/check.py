@@ -1,7 +1,8 @@
 """``check``: data against a bundle's contract, and its quality, parity, skew and leakage.
 
-Schema, freshness and quality always run, and so does the search for ids among the features; the rest runs when it is asked for by its
-option. What was asked for and could not run is a broken check. No code of the bundle runs without ``--prepared``.
+Schema, freshness and quality of rows always run, and so does the search for ids among the features; the rest runs when it is asked for
+by its option. What was asked for and could not run is a broken check. Of a folder of images only the quality is checked, which proves
+nothing of the contract. No code of the bundle runs without ``--prepared``.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ from jupyter_mlprod.core.answer import prepared_inputs
 from jupyter_mlprod.core.batch import LENGTHS, named_inputs, readied
 from jupyter_mlprod.core.checked import Checked, by_kind, measures_of, not_run
 from jupyter_mlprod.core.conformance import Conformance
-from jupyter_mlprod.core.contract import Column, Input, fields_of, is_personal
+from jupyter_mlprod.core.contract import Column, Input, Tensor, fields_of, is_personal
 from jupyter_mlprod.core.data_quality import holds_images, image_quality, table_quality, tensor_quality
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
-from jupyter_mlprod.core.leakage import id_leaks, label_leaks, shared_rows, time_overlap
+from jupyter_mlprod.core.image_folder import files_in
+from jupyter_mlprod.core.leak_search import leak_search, same_length
+from jupyter_mlprod.core.policy import SCANNED
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.preprocess_parity import preprocess_parity
 from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
@@ -63,16 +66,24 @@ def _refuse_halves(request: Check, found: Found) -> None:
     for option, given in (("--online", request.online), ("--target", request.target)):
         if given and not found.bundle.contract.is_table:
             raise MlprodError(Code.BAD_REQUEST, f"{option} is about columns of a table, and {found.bundle.name} takes none")
+    if names_folder(request.data) and not any(isinstance(one, Tensor) and len(one.shape) > 2 for one in found.bundle.contract.inputs):
+        what = f"{request.data[:200]} is a folder of images, and {found.bundle.name} takes none"
+        raise MlprodError(Code.BAD_REQUEST, what, hint="give the rows as an array or table of the notebook, or a file")
     if names_folder(request.data) and (request.prepared or request.online or request.validation or request.target):
         what = f"{request.data[:200]} is a folder of images, of which only the quality is checked"
         raise MlprodError(Code.BAD_REQUEST, what, hint="for parity and leakage give the images as the array that the notebook made of them")
 
 
 def _folder(request: Check, found: Found, ports: Ports) -> Checks:
+    """The images of a folder; files that are none by their names are told, since one of them may be an image that was misnamed."""
     pictures = ports.images.of_folder(Path(request.data))
+    others = sum(1 for _ in files_in(Path(request.data))) - len(pictures)
     told = not found.bundle.contract.personal
     content = b"".join(one.name.encode("utf-8", "surrogateescape") + b"\0" + one.hash for one in pictures)
-    return [image_quality(pictures, told=told)], len(pictures), {"data": digest_bytes(content)}
+    context = {SCANNED: "folder", "data": digest_bytes(content)}
+    if others:
+        context["files that are no images by their names"] = f"{others:,}"
+    return [image_quality(pictures, told=told)], len(pictures), context
 
 
 def _rows(request: Check, found: Found, ports: Ports) -> Checks:
@@ -186,40 +197,12 @@ def _skew(request: Check, found: Found, named: Mapping[str, Array], ports: Ports
 
 
 def _leakage(request: Check, found: Found, named: Mapping[str, Array], ports: Ports, context: dict[str, str]) -> list[Checked]:
-    contract = found.bundle.contract
-    features = [field for field in contract.inputs if isinstance(field, Column)]
-    flat = {name: array for name, array in named.items() if array.ndim == 1}
-    parts = [id_leaks(features, flat)]
-    target = request.target or (contract.target.name if contract.target else "")
-    if request.target and request.target not in flat:
-        have = ", ".join(list(named)[:10])
-        raise MlprodError(Code.BAD_DATA, f"the target {request.target[:80]!r} is no column of the data, which has {have}")
-    if target in flat:
-        parts.append(label_leaks(features, target, flat))
+    other: Mapping[str, Array] | None = None
     if request.validation:
         raw = ports.data.read(request.validation)
         context["validation"] = raw_digest(raw)
-        parts += _splits(found, named, named_inputs(contract, raw))
-    return parts
-
-
-def _splits(found: Found, named: Mapping[str, Array], other: Mapping[str, Array]) -> list[Checked]:
-    """The data against the validation, by all inputs of the contract that the data have."""
-    contract = found.bundle.contract
-    features = [field for field in contract.inputs if field.name in named]
-    missing = [field.name for field in features if field.name not in other]
-    if missing or not features:
-        raise MlprodError(
-            Code.BAD_DATA, f"--validation has no {missing[0][:80]!r}, which the data have" if missing else "the data have no input"
-        )
-    _same_length(other, "--validation")
-    parts = [shared_rows(features, named, other)]
-    event = contract.freshness.event_time if contract.freshness else ""
-    if event in named and rows(other):
-        if event not in other:
-            raise MlprodError(Code.BAD_DATA, f"--validation has no {event[:80]!r}, by which the contract tells the time")
-        parts.append(time_overlap(event, named, other))
-    return parts
+        other = named_inputs(found.bundle.contract, raw)
+    return leak_search(found.bundle.contract, named, target=request.target, other=other)
 
 
 def _table(raw: Raw, what: str) -> Mapping[str, Array]:
@@ -234,11 +217,5 @@ def _table(raw: Raw, what: str) -> Mapping[str, Array]:
     odd = next((name for name, array in raw.items() if array.ndim != 1), None)
     if odd is not None:
         raise MlprodError(Code.BAD_DATA, f"column {odd[:80]!r} of {what} has shape {raw[odd].shape}, one value a row is needed")
-    _same_length(raw, what)
+    same_length(raw, what)
     return raw
-
-
-def _same_length(named: Mapping[str, Array], what: str) -> None:
-    lengths = sorted({len(array) for array in named.values()})
-    if len(lengths) > 1:
-        raise MlprodError(Code.BAD_DATA, f"the columns of {what} differ in rows: {', '.join(map(str, lengths[:5]))}")

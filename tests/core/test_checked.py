@@ -53,6 +53,14 @@ def test_a_kind_of_which_no_check_ran_has_no_violations_to_be_judged() -> None:
     assert next(one for one in measures if one.name == "rows").note == "3 checks ran on 5 rows: 3 of schema"
 
 
+def test_sound_quality_alone_says_nothing_of_the_whole_and_a_broken_one_does() -> None:
+    sound = measures_of([Checked(kind="quality", checks=1)], rows=5)
+    assert [one.where for one in sound if one.name == "violations"] == [{"kind": "quality"}]
+    broken = Violation(field="", check="decode", rows=1, what="one is torn", kind="quality")
+    torn = measures_of([Checked(kind="quality", checks=1, violations=(broken,))], rows=5)
+    assert [(one.value, one.where) for one in torn if one.name == "violations"] == [(1, {}), (1, {"kind": "quality"})]
+
+
 def test_no_check_at_all_is_no_measurement() -> None:
     (whole,) = [one for one in measures_of([], rows=5) if one.name == "violations"]
     assert whole.n == 0

@@ -64,6 +64,65 @@ def test_few_rows_prove_nothing_and_a_constant_target_neither() -> None:
     assert leaks("float", NOISE, np.ones(N)) == []
 
 
+def test_noise_is_no_label_however_rare_a_class_is() -> None:
+    for rare in (1, 2, 5):
+        target = np.r_[np.ones(rare), np.zeros(60 - rare)]
+        for seed in range(60):
+            noise = np.random.default_rng(seed).normal(size=60)
+            assert leaks("float", noise, target) == []
+            assert leaks("int", np.arange(60) == seed, np.arange(60) == seed) == [], "one row of 60 is the same by chance"
+    shuffled = np.random.default_rng(1)
+    assert not [1 for _ in range(300) if leaks("float", shuffled.normal(size=60), shuffled.permutation(np.arange(60) % 6 == 0))]
+
+
+def test_a_label_of_classes_as_rare_as_chance_is_not_told_apart_and_a_large_one_is() -> None:
+    classes = np.r_[np.zeros(58), 1, 2]
+    assert leaks("float", np.arange(60.0), classes) == []
+    assert leaks("int", np.r_[np.ones(5), np.zeros(195)], np.r_[np.ones(5), np.zeros(195)]) == [
+        "feature 'x' equals the target 'churn' in all rows"
+    ]
+
+
+def test_a_label_is_found_though_the_feature_has_nulls() -> None:
+    holes = np.where(RNG.random(N) < 0.6, np.nan, LABEL)
+    (told_,) = leaks("float", holes)
+    assert told_ == f"feature 'x' equals the target 'churn' in all {int((~np.isnan(holes)).sum())} rows that have it"
+    (told_,) = leaks("float", np.where(LABEL == 1, NOISE, np.nan))
+    assert told_ == "feature 'x' tells the target 'churn' by where it is null (area under the ROC curve 1.0000)"
+    assert leaks("float", np.where(NOISE > 0, NOISE, np.nan)) == []
+
+
+def test_many_classes_in_few_rows_and_a_copy_with_one_mistake_are_found() -> None:
+    classes = np.random.default_rng(3).integers(0, 10, 150)
+    assert leaks("string", np.array([f"c{7 * one % 10}" for one in classes]), classes) == [
+        "feature 'x' tells the target 'churn': each of its 10 values goes with one label alone"
+    ]
+    label = np.arange(2000) % 2
+    wrong = np.where(np.arange(2000) == 4, 1 - label, label)
+    for kind, feature in (("bool", wrong == 1), ("int", wrong), ("string", np.where(wrong == 1, "yes", "no"))):
+        assert leaks(kind, feature, label) == ["feature 'x' separates the target 'churn' (area under the ROC curve 0.9995)"]
+
+
+def test_a_check_counts_only_where_values_were_compared() -> None:
+    columns = [Column(name="x", type="float"), Column(name="absent", type="float")]
+    data = {"x": NOISE, "churn": LABEL}
+    assert label_leaks(columns, "churn", data).checks == 1
+    few = {name: array[:49] for name, array in data.items()}
+    constant = {**data, "churn": np.zeros(N)}
+    unknown = {**data, "churn": np.full(N, np.nan)}
+    for given, why in (
+        (few, "has a value in 49 rows, and 50 are needed"),
+        (unknown, "has a value in 0 rows, and 50 are needed"),
+        (constant, "has the same value in all rows"),
+    ):
+        assert label_leaks(columns, "churn", given).checks == 0
+        part = label_leaks(columns, "churn", given, asked=True)
+        assert (part.checks, told(part)) == (1, [f"the target 'churn' {why} to look for it among the features"])
+    named = [Column(name="is_churn", type="float")]
+    assert label_leaks(named, "churn", {"is_churn": NOISE[:3], "churn": LABEL[:3]}).checks == 1
+    assert id_leaks([Column(name="n", type="int")], {"n": np.arange(40)}).checks == 0
+
+
 def test_a_number_to_be_foretold_is_found_in_its_own_order() -> None:
     price = RNG.uniform(1, 9, N)
     assert leaks("float", np.log(price), price) == ["feature 'x' is in the very order of the target 'churn'"]
@@ -104,6 +163,10 @@ def test_a_target_that_is_a_feature_is_found() -> None:
         ("x", "string", np.array([f"text number {i}" for i in range(N)]), False),
         ("x", "int", RNG.permutation(N) * 10**5, False),
         ("customer_id", "int", np.arange(N) // 2, False),
+        ("customer_id", "int", np.maximum(np.arange(N), 1), True),
+        ("customer_id", "float", np.where(np.arange(N) == 3, np.nan, np.arange(N)), True),
+        ("customer_id", "float", NOISE, False),
+        ("country_id", "int", np.arange(N) % 20, False),
         ("x", "int", np.arange(40), False),
         ("x", "float", np.arange(float(N)), False),
         ("x", "int", np.where(np.arange(N) == 3, np.nan, np.arange(N)), False),
@@ -118,6 +181,14 @@ def test_ids_are_found_and_counts_are_not(name: str, kind: str, values: Array, f
 def test_a_column_that_is_declared_unique_names_the_row() -> None:
     (what,) = told(id_leaks([Column(name="x", type="string", unique=True)], {"x": np.array(["a", "b"])}))
     assert what == "feature 'x' is declared unique: it names the row, and a model that learns it knows nothing of others"
+
+
+@pytest.mark.parametrize("values", [np.arange(N), np.array([f"u{i}" for i in range(N)])])
+def test_a_column_that_is_declared_not_to_be_unique_is_no_id(values: Array) -> None:
+    kind = "int" if values.dtype.kind == "i" else "string"
+    for name in ("elevation", "user_id"):
+        part = id_leaks([Column(name=name, type=kind, unique=False)], {name: values})  # type: ignore[arg-type]
+        assert (part.violations, part.checks) == ((), 0)
 
 
 def test_rows_of_the_validation_among_the_data_are_found_by_all_features() -> None:

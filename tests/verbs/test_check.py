@@ -200,7 +200,7 @@ def test_another_preprocessing_is_a_finding_of_parity(shop: Desk) -> None:
     assert sentences(evidence) == [
         "'x' is prepared differently in 1 of 200 rows, first at row 11 (row 11 at 1: withheld, made of personal data)"
     ]
-    assert measure_of(evidence, "preprocess_max_abs_diff", input="x").n == N
+    assert not [m for m in evidence.measures if m.name == "preprocess_max_abs_diff"], "a number that was made of personal data"
 
 
 def test_a_feature_that_was_logged_in_another_unit_is_a_finding_of_skew(shop: Desk) -> None:
@@ -230,6 +230,31 @@ def test_the_label_may_be_named_when_the_contract_has_none(shop: Desk) -> None:
     assert ("leakage", "label", "age") in broken(checked(shop, columns, target="other"))
 
 
+def test_leakage_is_judged_only_where_something_was_compared(shop: Desk) -> None:
+    unlabeled = {name: array for name, array in table().items() if name != "churn"}
+
+    def kinds(evidence: Evidence) -> list[str]:
+        return [m.where["kind"] for m in evidence.measures if m.name == "violations" and m.where]
+
+    assert kinds(checked(shop, unlabeled)) == ["schema", "freshness", "quality"]
+    assert kinds(checked(shop, {name: array[:1] for name, array in unlabeled.items()})) == ["schema", "freshness"]
+    assert kinds(checked(shop)) == ["schema", "freshness", "leakage"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({name: array[:49] for name, array in table().items()}, "the target 'churn' has a value in 49 rows, and 50 are needed"),
+        ({**table(), "churn": np.full(N, np.nan)}, "the target 'churn' has a value in 0 rows"),
+    ],
+)
+def test_a_target_that_was_asked_for_and_cannot_be_compared_is_a_broken_check(shop: Desk, columns: dict[str, Any], said: str) -> None:
+    evidence = checked(shop, columns, target="churn")
+    assert broken(evidence) == [("leakage", "run", "")]
+    assert sentences(evidence)[0].startswith(said)
+    assert exit_status(evidence) == 1
+
+
 def test_an_id_among_the_features_is_found(bare_desk: Desk) -> None:
     linear(bare_desk.folder / "model.onnx", shift=0.0)
     columns = {"user_id": np.arange(60), "a": np.random.default_rng(0).normal(size=60), "b": np.zeros(60)}
@@ -243,17 +268,45 @@ def test_an_id_among_the_features_is_found(bare_desk: Desk) -> None:
     assert measure_of(evidence, "constant_columns").note == "b"
 
 
-def test_images_that_cannot_be_decoded_are_findings_of_quality(bare_desk: Desk) -> None:
+@pytest.fixture
+def pictures(bare_desk: Desk) -> Desk:
+    """The bundle ``tiny`` of images of 3 × 1 pixels, and a folder of three images."""
+    np.save("x8.npy", np.random.default_rng(0).normal(size=(8, 3, 1)))
+    Path("prepare.py").write_text(
+        "import numpy as np\n\n\ndef prepare(batch):\n    return batch.reshape(len(batch), 3).astype(np.float32)\n"
+    )
     bare_desk.package(0.0)
     Path("images").mkdir()
     for index in range(3):
         Image.fromarray(np.random.default_rng(index).integers(0, 255, (8, 8), np.uint8)).save(f"images/{index}.png")
-    assert exit_status(bare_desk.run(Check(subject="tiny", data="images"), Evidence)) == 0
+    return bare_desk
+
+
+def test_images_that_cannot_be_decoded_are_findings_of_quality(pictures: Desk) -> None:
+    assert exit_status(pictures.run(Check(subject="tiny", data="images"), Evidence)) == 0
     Path("images/1.png").write_bytes(Path("images/1.png").read_bytes()[:60])
-    evidence = bare_desk.run(Check(subject="tiny", data="images"), Evidence)
+    evidence = pictures.run(Check(subject="tiny", data="images"), Evidence)
     assert broken(evidence) == [("quality", "decode", "")]
     assert "first at row 1 (row 1 '1.png': " in sentences(evidence)[0]
     assert exit_status(evidence) == 1
+    assert measure_of(evidence, "violations").value == 1
+
+
+def test_sound_images_say_nothing_of_the_contract_and_clear_no_broken_check(pictures: Desk) -> None:
+    np.save("broken.npy", np.full((4, 3, 1), np.nan))
+    assert exit_status(pictures.run(Check(subject="tiny", data="broken.npy"), Evidence)) == 1
+    Path("images/notes.jpg2").write_text("no image by its name")
+    evidence = pictures.run(Check(subject="tiny", data="images"), Evidence)
+    assert [m.where for m in evidence.measures if m.name == "violations"] == [{"kind": "quality"}]
+    assert evidence.context["files that are no images by their names"] == "1"
+    verdict = pictures.run(Gate(subjects=("tiny",)), Verdict)
+    assert [f.outcome for f in verdict.findings if f.rule.measure == "violations"] == ["fail"]
+
+
+def test_a_folder_of_images_is_refused_for_a_bundle_that_takes_none(shop: Desk) -> None:
+    Path("photos").mkdir(exist_ok=True)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("photos/one.png")
+    assert shop.refused(Check(subject="shop", data="photos")).message == "photos is a folder of images, and shop takes none"
 
 
 def test_a_column_of_bytes_that_begins_as_images_is_decoded(shop: Desk) -> None:
@@ -331,11 +384,10 @@ def test_what_cannot_be_asked_is_refused_in_one_line(shop: Desk, options: dict[s
     assert (refusal.code, said in refusal.message) == (code, True), refusal.message
 
 
-def test_questions_about_columns_are_refused_for_tensors(desk: Desk) -> None:
-    refusal = desk.refused(Check(subject="tiny", data="x.npy", target="y"))
+def test_questions_about_columns_are_refused_for_tensors(pictures: Desk) -> None:
+    refusal = pictures.refused(Check(subject="tiny", data="x.npy", target="y"))
     assert refusal.message == "--target is about columns of a table, and tiny takes none"
-    Path("images").mkdir()
-    refusal = desk.refused(Check(subject="tiny", data="images", prepared="x.npy"))
+    refusal = pictures.refused(Check(subject="tiny", data="images", prepared="x.npy"))
     assert refusal.message == "images is a folder of images, of which only the quality is checked"
 
 
