@@ -1,6 +1,7 @@
 """Images of a folder or of a column of bytes behind the port `Images`: each is decoded whole, by Pillow.
 
-A head that can be read proves nothing: half of a JPEG opens, and stops in the middle of its pixels.
+A head that can be read proves nothing: half of a JPEG opens, and stops in the middle of its pixels; of an animation or of several pages
+the first may be whole and the rest gone. Only the kinds that are looked for are opened, so that none hands its bytes to another program.
 """
 
 import hashlib
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from jupyter_mlprod.core.data_quality import Picture
 from jupyter_mlprod.core.image_folder import UNREADABLE, files_in, images_of
 from jupyter_mlprod.core.ports import Progress
 
 BATCH = 64
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
+GIF_END = b";"
 T = TypeVar("T")
 
 
@@ -66,15 +69,21 @@ def picture(data: bytes) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                image.load()
-                extent = image.getextrema()
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                blanks = [_blank(frame) for frame in ImageSequence.Iterator(image)]
+                cut = image.format == "GIF" and not data.rstrip(b"\0").endswith(GIF_END)  # its frames are only counted up to a cut
     except Image.DecompressionBombError:
         return Picture(name="", hash=hashed, fault="would unpack to more pixels than Pillow allows")
     except UNREADABLE as error:
         return Picture(name="", hash=hashed, fault="is empty" if not data else _why(error))
+    return Picture(name="", hash=hashed, fault="stops before its end") if cut else Picture(name="", hash=hashed, blank=all(blanks))
+
+
+def _blank(frame: Image.Image) -> bool:
+    """Whether all pixels of a frame, which is decoded for it, are the same."""
+    extent = frame.getextrema()
     bands = extent if isinstance(extent[0], tuple) else (extent,)
-    return Picture(name="", hash=hashed, blank=all(low == high for low, high in bands))
+    return all(low == high for low, high in bands)
 
 
 def _why(error: Exception) -> str:

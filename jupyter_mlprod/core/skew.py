@@ -1,7 +1,7 @@
 """Skew: features of the data against those that were logged online, joined by key, row by row.
 
 Distributions are not compared: two columns may have the same one and be the wrong way round for every customer. A key that is not in
-both, or more than once on a side, says nothing about its rows; how many there are is told, and no row joined is a broken check.
+both, or more than once on a side, says nothing about its rows; how many there are is told, and too few rows joined are a broken check.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,19 @@ from jupyter_mlprod.core.evidence import Measure
 from jupyter_mlprod.core.quality import measure
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.scores import Floats, Ints
+from jupyter_mlprod.core.suggest_personal import by_name
 from jupyter_mlprod.core.uncertainty import wilson
-from jupyter_mlprod.core.unit_mixups import number_mixup, time_mixup
+from jupyter_mlprod.core.unit_mixups import number_mixup, percent, time_mixup
 
 ALIKE = 0.9
 """Share of the rows that differ that must be explained before an explanation is said."""
+LEAST_VALUES = 5
+"""Different values that must be swapped: of fewer, two columns agree by chance."""
+LEAST_JOINED = 10
+LEAST_SHARE = 0.5
+"""Rows that must be joined, all of the data if they are fewer; and the share of the smaller side, else the key is the wrong one."""
+DOUBLE = 1e-14
+"""Relative: what two ways of writing the same number, or of adding up, leave of float64."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +66,7 @@ def skew(
     features : the columns to compare; a key among them is not compared
     offline, online : column → (rows,) values
     keys : a column of the contract, or the name of another one; each is on both sides
-    tolerance : of two numbers, as a part of the greater one or of the column's median
+    tolerance : of two numbers, as a part of the column's interquartile range
     """
     names = [key if isinstance(key, str) else key.name for key in keys]
     joined = _joined(row_keys(offline, names), row_keys(online, names))
@@ -68,7 +76,9 @@ def skew(
         return msgspec.structs.replace(failed, measures=joined.unmatched)
     compared = [column for column in features if column.name not in names and column.name in offline]
     missing = [column.name for column in compared if column.name not in online]
-    broken = [
+    sides = [len(side[names[0]]) for side in (offline, online)]
+    broken = _too_few(len(joined.offline), *sides)
+    broken += [
         Violation(field=name, check="present", rows=len(joined.offline), what=f"feature {name!r} was not logged online", kind="skew")
         for name in missing
     ]
@@ -88,6 +98,14 @@ def skew(
             demand = Demand(field=pair.column.name, check="skew", what="", mostly=pair.column.mostly or 1.0)
             (tolerated if violation.rows <= allowed(demand, len(apart)) else broken).append(violation)
     return Checked(kind="skew", checks=1 + len(compared), violations=tuple(broken), tolerated=tuple(tolerated), measures=tuple(measures))
+
+
+def _too_few(rows: int, offline: int, online: int) -> list[Violation]:
+    """A finding where the rows that were joined are too few to speak for the others."""
+    if rows >= LEAST_SHARE * min(offline, online) and rows >= min(LEAST_JOINED, offline):
+        return []
+    what = f"only {rows:,} of {offline:,} rows of the data were joined with the {online:,} that were logged online"
+    return [Violation(field="", check="joined", rows=rows, what=what, kind="skew")]
 
 
 def row_keys(named: Mapping[str, Array], names: Sequence[str]) -> Hashes:
@@ -124,15 +142,43 @@ def differing(pair: Pair, *, tolerance: float) -> Mask:
     unlike: Mask = one != two
     if pair.column.type == "float":
         ours, theirs = numbers(pair.offline), numbers(pair.online)
-        numeric = np.isfinite(ours) & np.isfinite(theirs)
-        unlike[numeric] = ~_near(ours[numeric], theirs[numeric], tolerance)
+        numeric = unlike & np.isfinite(ours) & np.isfinite(theirs)
+        unlike[numeric] = ~_near(ours[numeric], theirs[numeric], tolerance * _spread(ours))
+    if pair.column.type in ("int", "float"):
+        unlike |= _truths(pair.offline) != _truths(pair.online)
     return unlike
 
 
-def _near(one: Floats, two: Floats, tolerance: float) -> Mask:
-    size = np.abs(one[one != 0])
-    usual = float(np.median(size)) if len(size) else 0.0
-    return np.asarray(np.abs(one - two) <= tolerance * np.maximum(np.maximum(np.abs(one), np.abs(two)), usual))
+def _truths(array: Array) -> Mask:
+    """(n,) which values are truth values, which are no numbers."""
+    if array.dtype.kind != "O":
+        return np.full(len(array), array.dtype.kind == "b")
+    return np.array([isinstance(value, bool) for value in plain_values(array)], bool)
+
+
+def _spread(values: Floats) -> float:
+    """Interquartile range of a column, or, where half of it is one value, of its different values."""
+    finite = values[np.isfinite(values)]
+    for one in (finite, np.unique(finite)):
+        low, high = np.quantile(one, [0.25, 0.75]) if len(one) else (0.0, 0.0)
+        if high > low:
+            return float(high - low)
+    return 0.0
+
+
+def _near(one: Floats, two: Floats, slack: float) -> Mask:
+    """(n,) apart by the slack, or by the precision of what they are written in."""
+    precision = max(_precision(one), _precision(two))
+    return np.asarray(np.abs(one - two) <= np.maximum(slack, precision * np.maximum(np.abs(one), np.abs(two))))
+
+
+def _precision(values: Floats) -> float:
+    """Relative precision: that of float32 where each value is one, as it is or in its shortest decimal form."""
+    with np.errstate(over="ignore", under="ignore"):
+        short = values.astype(np.float32)
+    same = (short == values) | (short.astype(str).astype(np.float64) == values)
+    whole = (values == np.round(values)).all()
+    return DOUBLE if whole or not same.all() else float(np.finfo(np.float32).eps)
 
 
 def _violation(
@@ -164,9 +210,12 @@ def _both(column: Column, one: Any, two: Any) -> str:
 
 
 def _key_texts(key: Input | str, offline: Mapping[str, Array], joined: Joined) -> Sequence[str]:
-    """(joined,) the key where it may be told: a number or a time that nobody called personal, a string that somebody called none."""
+    """(joined,) the key where it may be told: a number or a time whose name speaks of no person and that nobody called personal, or
+    what somebody said is not personal."""
     name = key if isinstance(key, str) else key.name
     values = plain_values(offline[name][joined.offline])
+    if by_name(name) and (isinstance(key, str) or key.pii != NOT_PERSONAL):
+        return [""] * len(values)
     if isinstance(key, str):
         return ["" if isinstance(value, str | bytes) else str(value)[:40] for value in values]
     if is_personal(key):
@@ -197,14 +246,18 @@ def _reason(pair: Pair, apart: Mask, pairs: Sequence[Pair], *, tolerance: float)
 
 
 def _number_reason(pair: Pair, apart: Mask, pairs: Sequence[Pair], *, tolerance: float) -> str:
+    truths = _truths(pair.online[apart])
+    if truths.mean() >= ALIKE:
+        return "it is a truth value online"
     ours, theirs = numbers(pair.offline[apart]), numbers(pair.online[apart])
     there = np.isfinite(ours) & np.isfinite(theirs)
     if there.mean() < ALIKE:
-        gone = np.isfinite(ours) & np.isnan(theirs)
-        return "it is null online" if gone.mean() >= ALIKE else ""
+        gone = np.isfinite(ours) & np.asarray(hashes(pair.online[apart]) == NULL)
+        texts = np.isfinite(ours) & np.array([isinstance(value, str) for value in plain_values(pair.online[apart])], bool)
+        return "it is null online" if gone.mean() >= ALIKE else "it is text online" if texts.mean() >= ALIKE else ""
     for other in pairs:
         if other.column.name != pair.column.name and other.column.type == pair.column.type and not is_personal(other.column):
-            swapped = numbers(other.offline[apart])
-            if len(np.unique(theirs)) > 1 and np.mean(_near(swapped, theirs, tolerance)) >= ALIKE:
-                return f"online holds what {other.column.name!r} is offline"
+            swapped = _near(numbers(other.offline[apart]), theirs, tolerance * _spread(numbers(other.offline)))
+            if len(np.unique(theirs[swapped])) >= LEAST_VALUES and swapped.mean() >= ALIKE:
+                return f"online holds what {other.column.name!r} is offline in {percent(swapped)}"
     return number_mixup(ours[there], theirs[there])

@@ -48,7 +48,7 @@ def _number_mixup(offline: Floats, online: Floats) -> str:
     if abs(shift) > LEAST_CHANGE * float(np.median(np.abs(offline))) and close.mean() >= LEAST_SHARE:
         known = next((units for at, units in SHIFTS.items() if abs(abs(shift) - at) <= NEAR * at), "")
         sign = "+" if shift > 0 else "-"
-        return f"online is offline {sign} {abs(shift):.6g} in {_percent(close)}{f' ({known})' if known else ''}"
+        return f"online is offline {sign} {abs(shift):.6g} in {percent(close)}{f' ({known})' if known else ''}"
     return ""
 
 
@@ -64,8 +64,8 @@ def time_mixup(offline: Ints, online: Ints) -> str:
         if abs(shift) % length == 0:
             many = abs(shift) // length
             span = f"{many:,} {unit}{'s' if many > 1 else ''}"
-            return f"online is {span} {'later' if shift > 0 else 'earlier'} than offline in {_percent(close)}"
-    return f"online is {abs(shift) / 1e6:g} seconds {'later' if shift > 0 else 'earlier'} than offline in {_percent(close)}"
+            return f"online is {span} {'later' if shift > 0 else 'earlier'} than offline in {percent(close)}"
+    return f"online is {abs(shift) / 1e6:g} seconds {'later' if shift > 0 else 'earlier'} than offline in {percent(close)}"
 
 
 def _scaled(factor: float, said: str) -> str:
@@ -79,9 +79,10 @@ def _scaled(factor: float, said: str) -> str:
 
 def _share(online: Floats, expected: Floats) -> str:
     close = np.abs(online - expected) <= NEAR * np.maximum(np.abs(expected), np.abs(online))
-    return _percent(close) if close.mean() >= LEAST_SHARE else ""
+    return percent(close) if close.mean() >= LEAST_SHARE else ""
 
 
-def _percent(found: Mask) -> str:
+def percent(found: Mask) -> str:
+    """The share that is found, in words; what is not all is never called 100 %."""
     share = float(found.mean())
     return "all of them" if share == 1 else f"{min(99, round(100 * share))} % of them"

@@ -30,6 +30,25 @@ def test_whole_images_are_fine_and_halves_are_not(kind: str) -> None:
     assert picture(whole[: len(whole) // 2]).fault != ""
 
 
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_every_frame_is_decoded_and_not_the_first_alone(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    frames = [Image.fromarray(rng.integers(0, 255, (64, 64), np.uint8)) for _ in range(4)]
+    stream = io.BytesIO()
+    frames[0].save(stream, kind, save_all=True, append_images=frames[1:])
+    whole = stream.getvalue()
+    assert picture(whole) == Picture(name="", hash=picture(whole).hash)
+    for share in (0.4, 0.5, 0.6, 0.8):
+        cut = whole[: int(len(whole) * share)]
+        assert picture(cut).fault != ""
+        if kind == "GIF":
+            assert picture(cut + bytes(len(whole) - len(cut))).fault != ""
+
+
+def test_what_only_another_program_could_open_is_not_handed_to_it() -> None:
+    assert picture(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n").fault == "is no image"
+
+
 @pytest.mark.parametrize(("data", "fault"), [(b"", "is empty"), (b"no image", "is no image"), (b"\x89PNG\r\n\x1a\n", "is no image")])
 def test_what_is_no_image_is_said(data: bytes, fault: str) -> None:
     assert picture(data).fault == fault

@@ -73,9 +73,73 @@ def test_swapped_columns_are_recognized() -> None:
     online["income"], online["age"] = online["age"], online["income"]
     found = compared(online, INCOME, Column(name="age", type="float"))
     assert [one.what.split(": ")[1] for one in found.violations] == [
-        "online holds what 'age' is offline",
-        "online holds what 'income' is offline",
+        "online holds what 'age' is offline in all of them",
+        "online holds what 'income' is offline in all of them",
     ]
+
+
+def test_a_column_that_holds_two_values_is_not_explained_by_another_that_agrees_by_chance() -> None:
+    given = {"key": np.arange(N), "a": np.arange(N) % 2, "b": np.arange(N) % 2}
+    columns = [Column(name=name, type="int") for name in "ab"]
+    (found,) = skew(columns, given, {**given, "a": 1 - given["a"], "b": given["b"]}, keys=["key"], tolerance=0).violations
+    assert "holds what" not in found.what
+    (found,) = skew(
+        columns, {**given, "b": 1 - given["b"]}, {**given, "a": 1 - given["a"], "b": 1 - given["b"]}, keys=["key"], tolerance=0
+    ).violations
+    assert "holds what" not in found.what
+
+
+def test_numbers_that_were_logged_as_text_or_as_truth_values_are_called_so() -> None:
+    given = {"key": np.arange(N), "x": np.arange(N) % 2}
+    for kind in ("int", "float"):
+        column = Column(name="x", type=kind)  # type: ignore[arg-type]
+        for online, said in (
+            (object_array([f"{one}.0" for one in given["x"]]), "it is text online"),
+            (given["x"] == 1, "it is a truth value online"),
+            (object_array([bool(one) for one in given["x"]]), "it is a truth value online"),
+            (object_array([None] * N), "it is null online"),
+        ):
+            (found,) = skew([column], given, {**given, "x": online}, keys=["key"], tolerance=0).violations
+            assert (found.rows, found.what.split(": ")[1]) == (N, said)
+
+
+def test_the_tolerance_is_of_what_varies_and_not_of_how_large_the_numbers_are() -> None:
+    seconds = 1_767_225_600 + np.random.default_rng(2).uniform(0, 86_400, N)
+    given = {"key": np.arange(N), "x": seconds}
+    column = Column(name="x", type="float")
+
+    def apart(online: Any) -> int:
+        return sum(one.rows for one in skew([column], given, {**given, "x": online}, keys=["key"], tolerance=1e-6).violations)
+
+    assert apart(seconds - 20 * 60) == N
+    assert apart(seconds - 1) == N
+    assert apart(seconds + 1e-3) == 0
+    given["x"] = np.exp(np.random.default_rng(3).normal(size=N) * 4)
+    assert apart(given["x"].astype(np.float32)) == 0, "the same numbers, as far as float32 can say them"
+    assert apart(np.array([float(str(one)) for one in given["x"].astype(np.float32)])) == 0
+    assert apart(given["x"] * (1 + 1e-5)) > 0
+
+
+def test_few_joined_rows_do_not_speak_for_the_others() -> None:
+    one = {name: array[:1] for name, array in offline().items()}
+    assert [(v.check, v.what) for v in compared(one).violations] == [
+        ("joined", "only 1 of 200 rows of the data were joined with the 1 that were logged online")
+    ]
+    repeated = offline()
+    repeated["customer"][1:] = 7
+    assert [v.check for v in compared(repeated).violations] == ["joined"]
+    assert compared({name: array[:20] for name, array in offline().items()}).violations == ()
+
+
+def test_a_key_whose_name_speaks_of_a_person_is_not_told() -> None:
+    given = {**offline(), "phone": np.arange(N) + 4_915_112_345_000}
+    online = {**given, "income": given["income"] + 1}
+    for key, shown in (
+        ("phone", False),
+        (Column(name="phone", type="int"), False),
+        (Column(name="phone", type="int", pii="none"), True),
+    ):
+        assert ("49151" in str(skew((INCOME,), given, online, keys=[key], tolerance=0))) is shown
 
 
 def test_case_blanks_and_nulls_are_recognized() -> None:
