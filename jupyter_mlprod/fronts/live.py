@@ -43,6 +43,8 @@ CONTRACT = "contract"
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
 ORDER = ("text", "contract", "array", "code", "labels", "snapshot", "columns", "model")
 """In which what is live is captured, because some of it looks at other options: at the contract, the data, and the model at all of them."""
+UNDECLARED = ("check", "contract")
+"""Verbs of data that may be personal, which only a contract of a bundle says, or nobody yet: their rows are removed afterwards."""
 EXPRESSIONS = (ast.Attribute, ast.Call, ast.List, ast.ListComp, ast.Subscript)
 """What labels are written as when they are not the words themselves."""
 
@@ -73,6 +75,7 @@ class Live:
         self.folder = workspace.scratch / LIVE
         self.functions: dict[str, Callable[[Any], Any]] = {}
         self.passing: list[Path] = []
+        self.undeclared = False
 
     def capture(self, verb: str, values: dict[str, Any]) -> None:
         """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others.
@@ -80,6 +83,7 @@ class Live:
         A function or contract that is not given is that of the latest cell kept for it; an option that is given as empty text is none.
         """
         options = call.options_of(REQUESTS[verb])
+        self.undeclared = verb in UNDECLARED
         for option in options:
             if option.live == "code" and option.name in self.cells and option.name not in values:
                 values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
@@ -144,10 +148,10 @@ class Live:
             raise MlprodError(Code.BAD_REQUEST, f"{word[:200]!r} is neither a file nor an expression of this notebook ({reason})") from None
 
     def _array(self, word: str, values: Mapping[str, Any]) -> str:
-        """A batch as a file; a folder of images stays one. Beside a contract that is only being written, all of it may be personal."""
+        """A batch as a file; a folder of images stays one. Where no contract option says what is personal, all of it may be."""
         if names_folder(word) and word not in self.names:
             return word
-        value, undeclared = self.value(word), "action" in values
+        value, undeclared = self.value(word), self.undeclared
         if isinstance(value, str | os.PathLike) and names_folder(str(value)):
             return str(value)
         personal = undeclared or bool(_edit(values).personal)

@@ -92,7 +92,7 @@ def test_a_column_that_holds_two_values_is_not_explained_by_another_that_agrees_
 def test_numbers_that_were_logged_as_text_or_as_truth_values_are_called_so() -> None:
     given = {"key": np.arange(N), "x": np.arange(N) % 2}
     for kind in ("int", "float"):
-        column = Column(name="x", type=kind)  # type: ignore[arg-type]
+        column = Column(name="x", type=kind)
         for online, said in (
             (object_array([f"{one}.0" for one in given["x"]]), "it is text online"),
             (given["x"] == 1, "it is a truth value online"),

@@ -146,10 +146,10 @@ def test_an_expression_changes_no_name_of_the_notebook(live: Live) -> None:
 
 
 def test_the_same_data_is_written_once(live: Live) -> None:
-    first = captured(live, data="X")["data"]
+    first = captured(live, "evaluate", data="X")["data"]
     stamp = Path(first).stat().st_mtime_ns
-    assert captured(live, data="X.copy()")["data"] == first
-    assert captured(live, data="rows")["data"] == first
+    assert captured(live, "evaluate", data="X.copy()")["data"] == first
+    assert captured(live, "evaluate", data="rows")["data"] == first
     assert Path(first).stat().st_mtime_ns == stamp
     assert len(list(Path(first).parent.iterdir())) == 1
 

@@ -61,7 +61,7 @@ def test_other_rows_wait_in_files_that_nobody_else_may_read(notebook: Interactiv
     notebook.run_line_magic("mlprod", f"{WORDS} --labels left,right")
     notebook.run_line_magic("mlprod", "check tiny --data rows[2:]")
     assert [path.partition("/scratch/")[1] for path in holding()] == ["", "/scratch/"], "the golden samples, and the example"
-    assert len(list(Path(".mlprod/scratch/live").rglob("*.np*"))) == 2
+    assert len(list(Path(".mlprod/scratch/live").rglob("*.np*"))) == 1, "the rows that were checked are gone"
     assert open_to_others() == []
 
 
@@ -78,3 +78,13 @@ def test_a_file_system_without_rights_is_no_error(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Path, "chmod", refused)
     assert private_folder(tmp_path / "made" / "here").is_dir()
+
+
+def test_rows_that_were_checked_against_a_bundle_with_personal_data_are_gone(notebook: InteractiveShell) -> None:
+    notebook.run_line_magic("mlprod", f"{WORDS} --labels left,right")
+    notebook.run_line_magic("mlprod", "check tiny --data rows")
+    assert holding() == []
+    with pytest.raises(UsageError):
+        notebook.run_line_magic("mlprod", "check tiny --data rows --target y")
+    assert holding() == []
+    assert not list(Path(".mlprod/scratch/live").rglob("*.np*"))
