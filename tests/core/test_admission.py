@@ -12,7 +12,7 @@ from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, Admitted, 
 from jupyter_mlprod.core.contract import Column, Contract, Freshness, Rows, Tensor, Text
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import object_array
-from jupyter_mlprod.core.records import raw_records
+from jupyter_mlprod.core.records import LARGEST_BYTES, raw_records
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
 OLD, FRESH = NOW - datetime.timedelta(hours=3), NOW - datetime.timedelta(hours=1)
@@ -285,3 +285,9 @@ def test_a_column_whose_name_json_escapes_is_answered() -> None:
     row = {'size "in"': 2.5, "age": 7}
     assert values(admit(contract, row)) == {'size "in"': [2.5], "age": [7]}
     assert "is below 0" in refused(contract, row | {'size "in"': -1.0}).message
+
+
+def test_a_record_of_too_many_bytes_is_not_read() -> None:
+    with pytest.raises(MlprodError, match="are read") as refusal:
+        Admission(table(age())).admit(b'{"age": 1}' + b" " * LARGEST_BYTES, name="n")
+    assert refusal.value.code is Code.BAD_DATA
