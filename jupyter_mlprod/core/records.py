@@ -115,7 +115,8 @@ class RecordDecoder:
         return arrays
 
     def _over(self) -> Records:
-        what = f"the request has more than {self.most:,} rows, at most {self.most:,} are answered at once"
+        unit = "row" if self.most == 1 else "rows"
+        what = f"the request has more than {self.most:,} {unit}, at most {self.most:,} are answered at once"
         return Records(rows=self.most + 1, columns={}, over=what)
 
     def _fast(self, data: bytes) -> list[tuple[Any, ...]] | None:
