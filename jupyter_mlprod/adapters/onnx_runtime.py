@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from jupyter_mlprod.core.admission import Admission
+from jupyter_mlprod.core.admission import Admission, Admitted
 from jupyter_mlprod.core.answer import LABEL, Ends, decide, demand_scores, final_outputs, graph_inputs, serving_view
 from jupyter_mlprod.core.bundle import GOLDEN_ANSWERS, GOLDEN_INPUTS, GRAPH, MANIFEST, POSTPROCESS, PREPROCESS, Bundle
 from jupyter_mlprod.core.cast import cast
@@ -119,11 +119,12 @@ class OnnxRuntime:
             normalization=bundle.normalization or {},
         )
 
-    def answer(self, raw: Raw | bytes, *, now: datetime.datetime | None = None) -> dict[str, Array]:
-        """Raw rows, or records as JSON, to answers; with ``imputed`` and ``passed`` where the contract declares either.
+    def answer(self, raw: Raw | bytes | Admitted, *, now: datetime.datetime | None = None) -> dict[str, Array]:
+        """Raw rows, or records as JSON, to answers; with ``imputed`` and ``passed`` where the contract allows anything to be either.
 
         Parameters
         ----------
+        raw : a request; or rows that have been admitted, which are not judged again
         now : aware; without it no age is judged of which the rows do not say when they were used
 
         Raises
@@ -132,7 +133,7 @@ class OnnxRuntime:
             ``preprocess`` when the preprocessing fails on these rows, ``no-answer`` when the scores of a row are none, or an output is
             not what the contract promises.
         """
-        admitted = self.admission.admit(raw, name=self.bundle.name, now=now)
+        admitted = raw if isinstance(raw, Admitted) else self.admission.admit(raw, name=self.bundle.name, now=now)
         outputs = self.outputs(admitted.raw)
         n = admitted.rows
         odd = next((len(array) if array.ndim else 0 for array in outputs.values() if not array.ndim or len(array) != n), None)

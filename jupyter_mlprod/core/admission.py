@@ -28,8 +28,8 @@ from jupyter_mlprod.core.conformance import Found, allowed, conformance, row_fau
 from jupyter_mlprod.core.contract import Column, Contract, Input, Scalar, Tensor
 from jupyter_mlprod.core.demands import Demand, Plan
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.raw import Array, Raw, object_array
-from jupyter_mlprod.core.records import RecordDecoder
+from jupyter_mlprod.core.raw import Array, Raw, object_array, part
+from jupyter_mlprod.core.records import LARGEST_BYTES, REFUSED, RecordDecoder, column_array
 
 IMPUTED, PASSED = "imputed", "passed"
 """The answers that say of each row which of its fields are not the request's own, and which break the contract."""
@@ -63,13 +63,20 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
         """``imputed`` and ``passed``, each (rows,) strings: names joined by commas, empty where there is nothing."""
         return {IMPUTED: _joined(self.imputed, self.rows), PASSED: _joined(self.passed, self.rows)}
 
+    def chunks(self, size: int) -> "Iterator[Admitted]":
+        """These rows in order, so many at a time."""
+        imputed, passed = _by_chunk(self.imputed, size), _by_chunk(self.passed, size)
+        for index, start in enumerate(range(0, self.rows, size)):
+            raw, n = part(self.raw, start, start + size), min(size, self.rows - start)
+            yield Admitted(raw=raw, rows=n, imputed=imputed.get(index, {}), passed=passed.get(index, {}))
+
 
 class Admission:
     """The serving view of a contract, made ready for requests; made once for a runtime.
 
     Attributes
     ----------
-    marking : whether the contract declares that something is imputed or passed, so that answers are marked
+    marking : whether the contract declares that something is imputed, passed or tolerated, so that answers are marked
     counts : "field:check" → rows that broke that demand so far, whatever was done about them; "*" is the request as a whole
 
     Raises
@@ -101,35 +108,51 @@ class Admission:
         """
         if isinstance(raw, bytes):
             return self._admit_json(raw, name=name, now=now)
-        return self._admit(raw, name=name, now=now, request=True)
-
-    def demand(self, raw: Raw, *, name: str, now: datetime.datetime | None = None) -> None:
-        """Refuse rows as `admit` would, whatever their number, and count nothing."""
         named = named_inputs(self.contract, raw)
-        case = self._judge(named, row_count(named), now=now, request=False)[1]
-        case.refuse(self.contract, name=name, fields=self.checker.fields)
+        return self._counted(raw, *self._judge(named, row_count(named), now=now, request=True), name=name)
+
+    def admit_data(self, raw: Raw, *, name: str, now: datetime.datetime | None = None) -> Admitted:
+        """The rows of a whole data set as `admit` would have them, whatever their number; nothing is counted."""
+        named = named_inputs(self.contract, raw)
+        judged = self._judge(named, row_count(named), now=now, request=False)
+        return self._decided(named if isinstance(raw, Mapping) else raw, *judged, name=name)
 
     def _admit_json(self, data: bytes, *, name: str, now: datetime.datetime | None) -> Admitted:
         if self.records is None:
             raise MlprodError(Code.BAD_DATA, f"{name} takes tensors, and records are for columns", hint="send arrays")
+        if len(data) <= LARGEST_BYTES:
+            try:
+                row = self.records.one(data)
+            except REFUSED:
+                pass
+            else:
+                return Admitted(raw=self.records.arrays(row), rows=1)
         read = self.records.decode(data, now=now)
-        named = {column: object_array(values) for column, values in read.columns.items()}
+        if read.over:
+            case = _Case(read.rows, text=self.contract.is_text)
+            case.take(Found(demand=Demand(field="", check="rows", what=read.over), rows=read.rows), range(read.rows))
+            return self._counted({}, {}, case, name=name)
         if not read.broken and not row_faults(read.rows, self.checker.plan.rows, request=True):
-            return Admitted(raw=named, rows=read.rows)
-        return self._admit(named, name=name, now=now, request=True, rows=read.rows)
+            types = self.checker.rows.types
+            return Admitted(raw={column: column_array(values, types[column]) for column, values in read.columns.items()}, rows=read.rows)
+        named = {column: object_array(values) for column, values in read.columns.items()}
+        return self._counted(named, *self._judge(named, read.rows, now=now, request=True), name=name)
 
-    def _admit(self, raw: Raw, *, name: str, now: datetime.datetime | None, request: bool, rows: int | None = None) -> Admitted:
-        named = named_inputs(self.contract, raw)
-        n = row_count(named) if rows is None else rows
-        named, case = self._judge(named, n, now=now, request=request)
+    def _counted(self, raw: Raw, named: Mapping[str, Array], case: "_Case", *, name: str) -> Admitted:
+        """What is decided of a request, which counts."""
+        if case.broken:
+            with self._counting:
+                for key, count in case.broken.items():
+                    self.counts[key] = self.counts.get(key, 0) + count
+        return self._decided(raw, named, case, name=name)
+
+    def _decided(self, raw: Raw, named: Mapping[str, Array], case: "_Case", *, name: str) -> Admitted:
+        """The rows that are answered, or the refusal."""
         if not case.broken:
-            return Admitted(raw=raw, rows=n)
-        with self._counting:
-            for key, count in case.broken.items():
-                self.counts[key] = self.counts.get(key, 0) + count
+            return Admitted(raw=raw, rows=case.n)
         case.refuse(self.contract, name=name, fields=self.checker.fields)
         passed = {field: case.passed[field] - case.imputed.get(field, set()) for field in case.passed}
-        return Admitted(raw=named if case.imputed else raw, rows=n, imputed=_ascending(case.imputed), passed=_ascending(passed))
+        return Admitted(raw=named if case.imputed else raw, rows=case.n, imputed=_ascending(case.imputed), passed=_ascending(passed))
 
     def _judge(
         self, named: Mapping[str, Array], n: int, *, now: datetime.datetime | None, request: bool
@@ -138,6 +161,8 @@ class Admission:
         plan, case = self.checker.plan, _Case(n, text=self.contract.is_text)
         for fault in row_faults(n, plan.rows, request=True) if request or not n else ():
             case.take(fault, range(n))
+        if case.refused and n:  # too many, and to judge each of them would be the work that the limit spares
+            return named, case
         odd = list(odd_lengths(lengths_of(named), plan))
         for fault in odd:
             case.take(fault, range(n))
@@ -224,8 +249,8 @@ class _Case:
 
 
 def marks_answers(plan: Plan) -> bool:
-    """Whether a contract declares that something is imputed or passed."""
-    return any(demand.action in ("impute", "pass") for demand in _demands(plan))
+    """Whether a contract declares that something is imputed or passed, or that some of the rows may break a demand."""
+    return any(demand.action in ("impute", "pass") or demand.mostly < 1 for demand in _demands(plan))
 
 
 def _demands(plan: Plan) -> Iterator[Demand]:
@@ -246,6 +271,15 @@ def _with_default(array: Array | None, default: Scalar, rows: set[int], n: int) 
 
 def _ascending(rows: Mapping[str, set[int]]) -> dict[str, tuple[int, ...]]:
     return {field: tuple(sorted(found)) for field, found in rows.items() if found}
+
+
+def _by_chunk(fields: Mapping[str, tuple[int, ...]], size: int) -> dict[int, dict[str, tuple[int, ...]]]:
+    """Number of a chunk → field → its rows there."""
+    chunks: dict[int, dict[str, list[int]]] = {}
+    for field, rows in fields.items():
+        for row in rows:
+            chunks.setdefault(row // size, {}).setdefault(field, []).append(row % size)
+    return {index: {field: tuple(rows) for field, rows in found.items()} for index, found in chunks.items()}
 
 
 def _joined(fields: Mapping[str, tuple[int, ...]], n: int) -> Array:

@@ -22,6 +22,7 @@ from jupyter_mlprod.core.snapshot import Snapshot
 from jupyter_mlprod.core.statement import Key, Signed
 
 if TYPE_CHECKING:
+    from jupyter_mlprod.core.admission import Admitted
     from jupyter_mlprod.core.answer import Ends
     from jupyter_mlprod.core.conformance import Conformance
     from jupyter_mlprod.core.data_quality import Picture
@@ -95,10 +96,11 @@ class Outputs(Protocol):
 
 class Runtime(Protocol):
     """A loaded bundle. ``answer`` takes arrays or JSON, keeps to the contract and decides, ``outputs`` does neither; ``graph`` runs the
-    model alone. With ``now`` ages are judged, too; what measures a bundle gives none, since past data would be stale.
+    model alone. With ``now`` ages are judged, too; what measures a bundle gives none, since past data would be stale. Rows that have been
+    admitted are not judged again.
     """
 
-    def answer(self, raw: "Raw | bytes", *, now: datetime.datetime | None = None) -> dict[str, "Array"]: ...
+    def answer(self, raw: "Raw | bytes | Admitted", *, now: datetime.datetime | None = None) -> dict[str, "Array"]: ...
     def outputs(self, raw: "Raw") -> dict[str, "Array"]: ...
     def prepare(self, raw: "Raw") -> dict[str, "Array"]: ...
     def graph(self, prepared: Mapping[str, "Array"]) -> dict[str, "Array"]: ...

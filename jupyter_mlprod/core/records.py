@@ -8,6 +8,8 @@ is a string of ISO 8601, and keys that the contract does not name are not looked
 """
 
 import datetime
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,13 +23,18 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Array, object_array
 from jupyter_mlprod.core.rows import Broken, RowChecker, broken_by, type_of
 from jupyter_mlprod.core.strict_json import strict_json
+from jupyter_mlprod.core.values import is_unicode
 
 MOST_LITERALS = 1_000
 """Of so many categories the decoder knows each; more are looked up afterwards."""
 LARGEST_BYTES = 64 << 20
+MOST_ROWS = 100_000
+"""Of a request, where the contract does not say how many: a row that is three bytes of JSON takes a thousand times that when it is read."""
 TIMES = ("time", "time_utc")
 REFUSED = (msgspec.DecodeError, RecursionError)
 SINGLE = (str, bool, int, float, np.generic, datetime.date, type(None))
+NUMPY = {"float": np.float64, "int": np.int64, "bool": np.bool_}
+SPACE = re.compile(r"[ \t\n\r]*")
 FORM = 'send one record, {"age": 41}, or a list of them'
 
 
@@ -38,11 +45,13 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     columns : column → a value a row, UNSET where a row does not have it; a column that no row has is not there
     broken : every demand on the rows that is broken
+    over : what is to be said of more rows than are read; nothing else is known of them then, and ``rows`` is one too many
     """
 
     rows: int
     columns: dict[str, list[Any]]
     broken: tuple[Broken, ...] = ()
+    over: str = ""
 
 
 class RecordDecoder:
@@ -52,20 +61,23 @@ class RecordDecoder:
     ----------
     checked : the bytes of one record → a struct of its values in the contract's order; it raises one of `REFUSED` where it is not sure
         that the record is fine. Times, *unique*, more than `MOST_LITERALS` categories, ages and rules are not looked at
+    one : the same of a record that keeps every demand, for no more than `LARGEST_BYTES`; it is never sure where a contract has times, ages,
+        rules or so many categories, which `decode` looks at. What is *unique* is so among the rows of one request
     """
 
     checked: Callable[[bytes], Any]
+    one: Callable[[bytes], Any]
 
     def __init__(self, plan: Plan, rows: RowChecker | None = None) -> None:
         self.checker = rows or RowChecker(plan)
         self.names = [one.column.name for one in plan.columns]
         self.times = [one.column.name for one in plan.columns if one.column.type in TIMES]
         self.closer = [one for one in self.checker.columns if _needs_a_look(one.plan)]
-        fields = [(f"f{index}", _field(one)) for index, one in enumerate(plan.columns)]
-        rename = {f"f{index}": name for index, name in enumerate(self.names)}
-        row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        self.checked = msgspec.json.Decoder(row).decode
-        self._checked_list = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+        self.most = plan.rows.per_request or MOST_ROWS
+        self.checked, self._checked_list = _decoders(plan)
+        later = [one for one in self.closer if one.plan.column.type in TIMES or not _says_categories(one.plan.column)]
+        self.one = _unsure if later or plan.ages or plan.rules else self.checked
+        self._blocks = _blocks(plan)
 
     def decode(self, data: bytes, *, now: datetime.datetime | None = None) -> Records:
         """Read a request, and hold it against the plan.
@@ -81,12 +93,31 @@ class RecordDecoder:
         """
         if len(data) > LARGEST_BYTES:
             raise MlprodError(Code.BAD_DATA, f"the request has {len(data):,} bytes, at most {LARGEST_BYTES:,} are read")
+        if data.count(b"{") > self.most and more_rows_than(data, self.most):
+            return self._over()
         rows = self._fast(data)
         if rows is not None:
             columns = dict(zip(self.names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
             if not self.times or all(_revive(columns[name]) for name in self.times if name in columns):
                 return self._closer(columns, len(rows), now=now)
+        if data.count(b",") >= self.most and more_rows_than(data, self.most):  # rows that are no objects
+            return self._over()
         return self._slow(data, now=now)
+
+    def arrays(self, row: Any) -> dict[str, Array]:
+        """What `one` has given as columns of one row; those of a type lie in one block."""
+        values = msgspec.structs.astuple(row)
+        arrays: dict[str, Array] = {}
+        for kind, places in self._blocks:
+            block = column_array([values[place] for place in places], kind)
+            for at, place in enumerate(places):
+                arrays[self.names[place]] = block[at : at + 1]
+        return arrays
+
+    def _over(self) -> Records:
+        unit = "row" if self.most == 1 else "rows"
+        what = f"the request has more than {self.most:,} {unit}, at most {self.most:,} are answered at once"
+        return Records(rows=self.most + 1, columns={}, over=what)
 
     def _fast(self, data: bytes) -> list[tuple[Any, ...]] | None:
         try:
@@ -114,6 +145,36 @@ class RecordDecoder:
         return Records(rows=len(rows), columns=columns, broken=tuple(self.checker.broken(columns, rows=len(rows), now=now)))
 
 
+def more_rows_than(data: bytes, most: int) -> bool:
+    """Whether JSON is a list of more than so many values, found out by reading no more of them than that; False for what is no JSON."""
+    read = json.JSONDecoder().raw_decode
+    try:
+        text = data.decode()
+        at = _after_space(text, 0)
+        if text[at : at + 1] != "[":
+            return False
+        for _ in range(most):
+            at = _after_space(text, read(text, _after_space(text, at + 1))[1])
+            if text[at : at + 1] != ",":
+                return False
+        read(text, _after_space(text, at + 1))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _after_space(text: str, at: int) -> int:
+    found = SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def column_array(values: Sequence[Any], kind: str) -> Array:
+    """(n,) array of values of a column's type: numbers as numbers where none of them is null, all others as objects."""
+    if kind not in NUMPY or None in values:
+        return object_array(values)
+    return np.array(values, NUMPY[kind])
+
+
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
     """Rows as columns: a value a row, UNSET where a row has none, and no column that no row has."""
     columns = {name: [row.get(name, UNSET) for row in rows] for name in names}
@@ -136,6 +197,29 @@ def raw_records(rows: Sequence[Mapping[str, Any]], contract: Contract) -> dict[s
     return {name: object_array(values) for name, values in columns.items()}
 
 
+def _decoders(plan: Plan) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """What reads one record and a list of them; where msgspec takes the name of a column for no key of JSON, nothing is surely fine."""
+    names = [one.column.name for one in plan.columns]
+    if any(not is_unicode(name) or json.dumps(name, ensure_ascii=False) != f'"{name}"' for name in names):
+        return _unsure, _unsure
+    fields = [(f"f{index}", _field(one)) for index, one in enumerate(plan.columns)]
+    row = msgspec.defstruct("Row", fields, rename={f"f{index}": name for index, name in enumerate(names)}, gc=False)
+    return msgspec.json.Decoder(row).decode, msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+
+
+def _unsure(data: bytes) -> Any:
+    """A decoder that knows nothing."""
+    raise msgspec.DecodeError(f"{len(data):,} bytes take a closer look")
+
+
+def _blocks(plan: Plan) -> list[tuple[str, list[int]]]:
+    """The columns of each type, by their places."""
+    blocks: dict[str, list[int]] = {}
+    for place, one in enumerate(plan.columns):
+        blocks.setdefault(one.column.type, []).append(place)
+    return list(blocks.items())
+
+
 def _field(plan: ColumnPlan) -> Any:
     """What msgspec takes for a column; a time is left a string, so that there is one reader of times."""
     column = plan.column
@@ -154,7 +238,12 @@ def _literals(column: Column) -> tuple[str, ...]:
 
 def _needs_a_look(plan: ColumnPlan) -> bool:
     column = plan.column
-    return column.type in TIMES or "unique" in plan.demands or (bool(column.categories) and not _literals(column))
+    return column.type in TIMES or "unique" in plan.demands or not _says_categories(column)
+
+
+def _says_categories(column: Column) -> bool:
+    """Whether the decoder knows a column's categories."""
+    return not column.categories or bool(_literals(column))
 
 
 def _rows(data: bytes) -> list[dict[str, Any]]:

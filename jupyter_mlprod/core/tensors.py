@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES
 from jupyter_mlprod.core.contract import Tensor
-from jupyter_mlprod.core.demands import Check, Demand, TensorPlan
+from jupyter_mlprod.core.demands import FLOAT_EXACT, Check, Demand, TensorPlan
 from jupyter_mlprod.core.raw import Array
 
 SUM_SLACK = 1e-3
@@ -121,7 +121,7 @@ def fine_values(tensor: Tensor) -> Callable[[Array], bool]:
         return lambda array: surely_fine(tensor, array)
     plain, signed = np.dtype(f"u{kind.itemsize}"), np.dtype(f"i{kind.itemsize}")
     top = int(np.array(high + 0.0, kind).view(plain))
-    bottom = int(np.array(-abs(low), kind).view(plain)) if low < 0 else -1
+    bottom = int(np.array(-abs(low), kind).view(plain))  # of a limit of 0 the bits of -0.0, which is 0
 
     def fine(array: Array) -> bool:
         if not array.size:
@@ -160,7 +160,7 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
         what = f"{_word(demands['dtype'])} has dtype {array.dtype}, contract says {tensor.dtype}"
         yield BrokenRows(demand=demands["dtype"], bad=None, what=what)
         return
-    narrower = wanted.kind in "fiu" and array.dtype != wanted and not np.can_cast(array.dtype, wanted)
+    narrower = wanted.kind in "fiu" and array.dtype != wanted and not _holds(array.dtype, wanted)
     if not narrower:
         yield None
     if not _fits(tensor.shape, array.shape, dims):
@@ -176,7 +176,7 @@ def _check(plan: TensorPlan, array: Array, dims: dict[str, int]) -> Iterator[Bro
         return
     flat: Any = array.reshape(len(array), math.prod(array.shape[1:]))
     if narrower:
-        least, most = _extent(wanted)
+        least, most = _extent(wanted, of=array.dtype)
         yield _broken(demands["dtype"], array, flat, lambda part: np.isfinite(part) & ((part < least) | (part > most)))
     for check in asked:
         yield _broken(demands[check], array, flat, partial(_bad_values, tensor, check))
@@ -236,10 +236,17 @@ def _kinds_fit(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     return given.kind in "fiub" and not (wanted.kind != "f" and given.kind == "f") and (wanted.kind == "b") == (given.kind == "b")
 
 
-def _extent(kind: np.dtype[Any]) -> tuple[float, float]:
-    """The least and the greatest number of a type; beyond them a cast wraps round or becomes infinite."""
-    info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
-    return (float(info.min), float(info.max)) if kind.kind == "f" else (int(info.min), int(info.max))
+def _holds(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Whether every number of a type is one of another; numpy says so of integers of 64 bits and float64, which has those to 2^53."""
+    return np.can_cast(given, wanted) and not (wanted == np.float64 and given.kind in "iu" and given.itemsize == 8)
+
+
+def _extent(kind: np.dtype[Any], *, of: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the greatest number of a type; beyond them a cast wraps round, becomes infinite, or rounds integers in float64."""
+    if kind.kind != "f":
+        return int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    most = FLOAT_EXACT if kind == np.float64 and of.kind in "iu" else float(np.finfo(kind).max)
+    return -most, most
 
 
 def _fits(wanted: tuple[int | str, ...], shape: tuple[int, ...], dims: dict[str, int]) -> bool:

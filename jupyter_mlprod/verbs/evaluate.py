@@ -16,7 +16,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.quality import classification, measure, regression, reliability
-from jupyter_mlprod.core.raw import Array, Raw, part, raw_digest, rows
+from jupyter_mlprod.core.raw import Array, Raw, raw_digest, rows
 from jupyter_mlprod.core.release import CHAMPION, holder
 from jupyter_mlprod.core.requests.evaluate import Evaluate
 from jupyter_mlprod.core.resolve import Found, check_trust, find_bundle, snapshot_of
@@ -63,12 +63,11 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
 
 def _scores(found: Found, raw: Raw, ports: Ports, *, threads: int) -> Floats:
     """(n, classes) probabilities, or (n, values) for a bundle without labels."""
-    Admission(found.bundle.contract).demand(raw, name=found.bundle.name)
+    admitted = Admission(found.bundle.contract).admit_data(raw, name=found.bundle.name)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=threads)
     pieces = []
-    size = chunk_of(found.bundle.contract)
-    for start in ports.progress("evaluate", range(0, rows(raw), size)):
-        answers = runtime.answer(part(raw, start, start + size))
+    for chunk in ports.progress("evaluate", list(admitted.chunks(chunk_of(found.bundle.contract)))):
+        answers = runtime.answer(chunk)
         own = class_probabilities(found.bundle, answers) if found.bundle.labels else scores_of(found.bundle, answers).astype(np.float64)
         pieces.append(own.reshape(len(own), -1))
     scores = np.concatenate(pieces)

@@ -1,6 +1,7 @@
 """``predict``: raw rows in, answers out. Rows that break the contract are refused before anything is computed, or treated as it says.
 
-A chunk is a request. All rows are judged beforehand, so that a refusal comes before any answer and tells the row of the file.
+All rows are judged at once and beforehand: a refusal comes before any answer and tells the row of the file, and what is about rows taken
+together (``mostly``, *unique*) is about all of them. Only then are they computed on in chunks, none larger than a request may be.
 """
 
 from pathlib import Path
@@ -8,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, chunk_of
-from jupyter_mlprod.core.batch import named_inputs, row_count
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
-from jupyter_mlprod.core.raw import Array, part
+from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.requests.predict import Predict
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
@@ -24,11 +24,11 @@ def run(request: Predict, ports: Ports) -> Listing:
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
     raw = ports.data.read(request.data)
-    admission, now = Admission(found.bundle.contract), ports.now()
-    admission.demand(raw, name=found.bundle.name, now=now)
+    admission = Admission(found.bundle.contract)
+    admitted = admission.admit_data(raw, name=found.bundle.name, now=ports.now())
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)
-    size, n = chunk_of(found.bundle.contract), row_count(named_inputs(found.bundle.contract, raw))
-    pieces = [runtime.answer(part(raw, start, start + size), now=now) for start in ports.progress("predict", range(0, n, size))]
+    chunks = list(admitted.chunks(chunk_of(found.bundle.contract)))
+    pieces = [runtime.answer(chunk) for chunk in ports.progress("predict", chunks)]
     answers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     if request.out:
         ports.data.write(answers, Path(request.out))
@@ -37,8 +37,8 @@ def run(request: Predict, ports: Ports) -> Listing:
     return Listing(
         title=f"answers of {found.bundle.name} {short(found.digest)}",
         columns=("row", *answers),
-        rows=tuple((row, *(_cell(answers[name][row]) for name in answers)) for row in range(min(n, SHOWN))),
-        total=n,
+        rows=tuple((row, *(_cell(answers[name][row]) for name in answers)) for row in range(min(admitted.rows, SHOWN))),
+        total=admitted.rows,
         note="; ".join(notes),
     )
 

@@ -12,7 +12,7 @@ from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, Admitted, 
 from jupyter_mlprod.core.contract import Column, Contract, Freshness, Rows, Tensor, Text
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import object_array
-from jupyter_mlprod.core.records import raw_records
+from jupyter_mlprod.core.records import LARGEST_BYTES, raw_records
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
 OLD, FRESH = NOW - datetime.timedelta(hours=3), NOW - datetime.timedelta(hours=1)
@@ -173,16 +173,20 @@ def test_a_request_without_rows_or_with_too_many_is_refused_whatever_the_action(
     assert "at most 2 are answered at once" in refused(contract, *[{"age": 1, "site": "a"}] * 3).message
     with pytest.raises(MlprodError, match="no rows"):
         Admission(contract).admit(b"[]", name="n")
-    with pytest.raises(MlprodError, match="at most 2"):
-        Admission(contract).admit(json.dumps([{"age": 1, "site": "a"}] * 3).encode(), name="n")
+    admission = Admission(contract)
+    for data in (json.dumps([{"age": 1, "site": "a"}] * 3).encode(), b"[{},{},{}]", b"[5,5,5]"):
+        with pytest.raises(MlprodError, match="the request has more than 2 rows, at most 2 are answered at once") as refusal:
+            admission.admit(data, name="n")
+        assert refusal.value.code is Code.CONTRACT
+    assert admission.counts == {"*:rows": 9}
     assert chunk_of(contract) == 2
 
 
 def test_a_data_set_may_have_more_rows_than_a_request() -> None:
     admission = Admission(table(age(), rows=Rows(per_request=2)))
-    admission.demand({"age": np.arange(10)}, name="n")
+    assert admission.admit_data({"age": np.arange(10)}, name="n").rows == 10
     with pytest.raises(MlprodError, match="below 0"):
-        admission.demand({"age": np.arange(-1, 10)}, name="n")
+        admission.admit_data({"age": np.arange(-1, 10)}, name="n")
     assert admission.counts == {}
 
 
@@ -214,11 +218,12 @@ def test_a_text_that_is_null_never_passes() -> None:
         admission.admit(object_array([None]), name="n")
 
 
-def test_answers_are_marked_only_where_the_contract_says_that_something_is_imputed_or_passed() -> None:
+def test_answers_are_marked_only_where_the_contract_says_that_something_may_be_imputed_or_passed() -> None:
     assert not Admission(table(age(), site())).marking
     assert not Admission(table(age(on_violation="ask"), site())).marking
     assert Admission(table(age(on_violation="impute", default=1), site())).marking
     assert Admission(table(age(), site(unknown_category="pass"))).marking
+    assert Admission(table(age(mostly=0.9), site())).marking
 
 
 def test_no_value_of_personal_data_is_told() -> None:
@@ -231,3 +236,58 @@ def test_no_value_of_personal_data_is_told() -> None:
 def test_a_decimal_is_no_number_of_a_float_column() -> None:
     contract = table(Column(name="load", type="float"))
     assert "are no numbers" in refused(contract, {"load": decimal.Decimal(3)}).message
+
+
+def test_of_too_many_rows_nothing_else_is_looked_at() -> None:
+    error = refused(table(age(), site(), rows=Rows(per_request=2)), *[{"age": -1, "site": "c"}] * 3)
+    assert error.message == "the request has 3 rows, at most 2 are answered at once (contract of n)"
+
+
+def test_a_data_set_is_judged_as_a_whole_and_marked_in_its_chunks() -> None:
+    contract = table(age(mostly=0.75), site(unknown_category="impute", default="b"))
+    rows = [{"age": -1, "site": "c"}, {"age": -1, "site": "a"}, *[{"age": 1, "site": "a"}] * 5, {"age": 1, "site": "c"}]
+    whole = Admission(contract).admit_data(raw_records(rows, contract), name="n")
+    chunks = list(whole.chunks(3))
+    assert [chunk.rows for chunk in chunks] == [3, 3, 2]
+    assert [marks(chunk) for chunk in chunks] == [
+        (["site", "", ""], ["age", "age", ""]), (["", "", ""], ["", "", ""]), (["", "site"], ["", ""]),
+    ]  # fmt: skip
+    assert [values(chunk)["site"] for chunk in chunks] == [["b", "a", "a"], ["a", "a", "a"], ["a", "b"]]
+    with pytest.raises(MlprodError, match="below 0"):
+        Admission(contract).admit(raw_records(rows[:3], contract), name="n")
+
+
+def test_a_row_that_repeats_one_of_another_chunk_repeats_it() -> None:
+    contract = table(age(unique=True))
+    with pytest.raises(MlprodError, match="repeats a value of an earlier row in 1 of 4 rows, first at row 3"):
+        Admission(contract).admit_data({"age": np.array([1, 2, 3, 1])}, name="n")
+    passing = table(age(unique=True, on_violation="pass"))
+    whole = Admission(passing).admit_data({"age": np.array([1, 2, 3, 1])}, name="n")
+    assert [marks(chunk)[1] for chunk in whole.chunks(2)] == [["", ""], ["", "age"]]
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+def test_numbers_of_json_are_numbers(nullable: bool) -> None:
+    contract = table(age(nullable=nullable), Column(name="load", type="float", nullable=nullable), site())
+    row = {"age": 7, "load": 2, "site": "a"}
+    for sent, n in ((row, 1), ([row, row], 2)):
+        admitted = Admission(contract).admit(json.dumps(sent).encode(), name="n")
+        assert isinstance(admitted.raw, dict)
+        assert {name: (array.dtype.kind, array.tolist()) for name, array in admitted.raw.items()} == {
+            "age": ("i", [7] * n), "load": ("f", [2.0] * n), "site": ("O", ["a"] * n),
+        }  # fmt: skip
+    null = Admission(contract).admit(json.dumps(row | {"load": None}).encode(), name="n") if nullable else None
+    assert null is None or (isinstance(null.raw, dict) and null.raw["load"].tolist() == [None])
+
+
+def test_a_column_whose_name_json_escapes_is_answered() -> None:
+    contract = table(Column(name='size "in"', type="float", low=0), age())
+    row = {'size "in"': 2.5, "age": 7}
+    assert values(admit(contract, row)) == {'size "in"': [2.5], "age": [7]}
+    assert "is below 0" in refused(contract, row | {'size "in"': -1.0}).message
+
+
+def test_a_record_of_too_many_bytes_is_not_read() -> None:
+    with pytest.raises(MlprodError, match="are read") as refusal:
+        Admission(table(age())).admit(b'{"age": 1}' + b" " * LARGEST_BYTES, name="n")
+    assert refusal.value.code is Code.BAD_DATA

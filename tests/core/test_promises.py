@@ -46,6 +46,24 @@ def test_nan_does_not_go_out_where_a_person_has_said_so() -> None:
     assert len(Promises(contract(sum_to=1)).broken(answer)) == 1
 
 
+@pytest.mark.parametrize("limits", [{"low": 0}, {"high": 1}, {"low": 0, "high": 1, "declared": ("low", "high")}])
+def test_nan_keeps_no_limit(limits: dict[str, Any]) -> None:
+    answer = {"p": np.array([[0, 1], [np.nan, 0.5]], np.float32)}
+    assert Promises(contract(**limits)).broken(answer) == ["output 'p' holds NaN, which is within no limits in 1 of 2 rows, first at row 1"]
+    assert Promises(contract(**limits)).broken(ANSWERS) == []
+    assert Promises(contract(**limits)).broken({"p": np.array([np.nan, 0.5])}) == [
+        "output 'p' holds NaN, which is within no limits in 1 of 2 rows, first at row 0"
+    ]
+
+
+def test_nan_goes_out_beside_limits_only_where_a_person_has_said_so() -> None:
+    answer = {"p": np.array([[0, np.nan]], np.float32)}
+    assert Promises(contract(low=0, finite=False, declared=("finite",))).broken(answer) == []
+    assert Promises(contract(low=0, finite=True, declared=("finite",))).broken(answer) == [
+        "output 'p' holds NaN or infinity in 1 of 1 rows, first at row 0"
+    ]
+
+
 def test_labels_are_those_of_the_bundle() -> None:
     assert faults(contract(labels=("a", "b"))) == ()
     assert "labels are b, a, and those of the bundle a, b" in faults(contract(labels=("b", "a")))[0]

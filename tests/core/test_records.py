@@ -4,14 +4,26 @@ import datetime
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor
+from jupyter_mlprod.core.contract import Column, Contract, Freshness, Rows, Tensor
 from jupyter_mlprod.core.demands import plan_of
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.records import LARGEST_BYTES, MOST_LITERALS, REFUSED, RecordDecoder, Records, as_records, columns_of, raw_records
+from jupyter_mlprod.core.records import (
+    LARGEST_BYTES,
+    MOST_LITERALS,
+    MOST_ROWS,
+    REFUSED,
+    RecordDecoder,
+    Records,
+    as_records,
+    columns_of,
+    more_rows_than,
+    raw_records,
+)
 from jupyter_mlprod.core.rows import RowChecker
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
@@ -196,3 +208,90 @@ def test_live_records_are_told_from_columns() -> None:
 def test_records_that_have_nothing_still_have_rows() -> None:
     raw = raw_records([{}, {}], CONTRACT)
     assert [len(array) for array in raw.values()] == [2]
+
+
+@pytest.mark.parametrize("name", ['size "in"', "a\\b", "a\tb", "a\nb", "é", "", "f0", "\ud800"])
+def test_a_column_of_any_name_is_read_and_held_against_the_contract(name: str) -> None:
+    contract = Contract(inputs=(Column(name=name, type="float", low=0), Column(name="y", type="int")), outputs=OUTPUTS)
+    decoder = RecordDecoder(plan_of(contract, clock=True))
+    fine, low = {name: 0.5, "y": 3}, {name: -0.5, "y": 3}
+    assert decoder.decode(sent(fine)) == Records(rows=1, columns={name: [0.5], "y": [3]})
+    assert decoder.decode(sent(fine, fine)) == Records(rows=2, columns={name: [0.5, 0.5], "y": [3, 3]})
+    assert told(decoder.decode(sent(low))) == {(name, "low", (0,))}
+
+
+def at_a_glance(decoder: RecordDecoder, data: bytes) -> Any:
+    try:
+        return decoder.one(data)
+    except REFUSED:
+        return None
+
+
+PLAIN = Contract(inputs=tuple(one for one in CONTRACT.inputs if one.name not in ("code", "seen", "born")), outputs=OUTPUTS)
+
+
+def test_one_record_is_checked_at_a_glance_where_the_decoder_says_all() -> None:
+    decoder = RecordDecoder(plan_of(PLAIN, clock=True))
+    row = at_a_glance(decoder, sent(FINE))
+    assert row is not None
+    arrays = decoder.arrays(row)
+    assert {name: (array.dtype.kind, array.tolist()) for name, array in arrays.items()} == {
+        "age": ("i", [41]), "weight in kg": ("f", [70.5]), "free": ("f", [0.25]), "smoker": ("b", [False]), "site": ("O", ["a"]),
+        "id": ("O", ["AB12"]),
+    }  # fmt: skip
+    null = at_a_glance(decoder, sent(FINE | {"weight in kg": None}))
+    assert null is not None
+    assert decoder.arrays(null)["weight in kg"].tolist() == [None]
+    assert at_a_glance(decoder, sent(FINE, FINE)) is None
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(records())
+def test_what_is_taken_at_a_glance_breaks_nothing(row: dict[str, Any]) -> None:
+    decoder = RecordDecoder(plan_of(PLAIN, clock=True))
+    taken = at_a_glance(decoder, sent(row))
+    wanted = decoder.checker.broken(columns_of([row], decoder.names), rows=1, now=NOW)
+    assert taken is None or not wanted
+    if taken is not None:
+        assert {name: array.tolist() for name, array in decoder.arrays(taken).items()} == {name: [row[name]] for name in decoder.names}
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [
+        CONTRACT,
+        msgspec.structs.replace(PLAIN, rules={"grown": "age >= 18"}),
+        Contract(inputs=(*PLAIN.inputs, Column(name="code", type="string", categories=MANY)), outputs=OUTPUTS),
+        Contract(inputs=(*PLAIN.inputs, Column(name="born", type="time")), outputs=OUTPUTS),
+    ],
+    ids=["all", "rule", "many categories", "time"],
+)  # fmt: skip
+def test_no_record_is_taken_at_a_glance_where_the_contract_demands_what_the_decoder_cannot_say(contract: Contract) -> None:
+    decoder = RecordDecoder(plan_of(contract, clock=True))
+    assert at_a_glance(decoder, sent(FINE)) is None
+    assert told(decoder.decode(sent(FINE), now=NOW)) == set()
+
+
+@pytest.mark.parametrize(
+    ("data", "most", "more"),
+    [
+        (b"[{},{},{}]", 2, True), (b" [ {} , 5\n, [] ]", 2, True), (b'[{"a":1,"b":{}},{}]', 2, False), (b"[]", 1, False), (b"[{}, ]", 1, False),
+        (b'{"a":{},"b":{}}', 1, False), (b"", 1, False), (b"[{},{}", 1, True), (b"[nonsense,{},{}]", 1, False), (b"[" * 10_000, 1, False),
+        (b'["\xff",1,2]', 1, False), (b"\xff", 1, False),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_rows_are_counted_no_further_than_it_takes(data: bytes, most: int, more: bool) -> None:
+    assert more_rows_than(data, most) is more
+
+
+@pytest.mark.parametrize("row", [b"{}", b"5", b'{"y":3}', b'{"more":1}'])
+@pytest.mark.parametrize(("rows", "most"), [(Rows(per_request=2), 2), (Rows(), MOST_ROWS)])
+def test_what_has_too_many_rows_is_not_read(row: bytes, rows: Rows, most: int) -> None:
+    contract = Contract(inputs=(Column(name="y", type="int"),), outputs=OUTPUTS, rows=rows)
+    decoder = RecordDecoder(plan_of(contract, clock=True))
+    read = decoder.decode(b"[" + b",".join([row] * (most + 1)) + b"]")
+    assert read == Records(
+        rows=most + 1, columns={}, over=f"the request has more than {most:,} rows, at most {most:,} are answered at once"
+    )
+    assert decoder.decode(b"[" + b",".join([b'{"y":3,"z":{}}'] * 2) + b"]").rows == 2

@@ -73,3 +73,25 @@ def test_channels_are_counted_on_their_axis() -> None:
     (plan,) = plans(Tensor(name="x", dtype="uint8", shape=("batch", "h", "w", "c"), layout="NHWC"))
     assert check_tensors((plan,), {"x": np.zeros((1, 8, 8, 3), np.uint8)}) == (4, [])
     assert [one.demand.check for one in check_tensors((plan,), {"x": np.zeros((1, 3, 8, 8), np.uint8)})[1]] == ["layout"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "rows"),
+    [
+        (np.array([2**53, -(2**53), 0]), []), (np.array([2**53 + 1, 0, -(2**53) - 1]), [0, 2]), (np.array([1, 2**64 - 1], np.uint64), [1]),
+        (np.array([2**31 - 1, 0], np.int32), []),
+    ],
+    ids=["exact", "beyond", "unsigned", "narrow"],
+)  # fmt: skip
+def test_integers_that_float64_rounds_do_not_fit_it(numbers: Any, rows: list[int]) -> None:
+    found = TensorChecker(plans(Tensor(name="x", dtype="float64", shape=("batch",)))).check({"x": numbers})[1]
+    assert [(one.demand.check, np.flatnonzero(one.bad).tolist()) for one in found if one.bad is not None] == (
+        [("dtype", rows)] if rows else []
+    )
+    assert len(found) == bool(rows)
+
+
+def test_integers_too_large_for_half_precision_do_not_fit() -> None:
+    (one,) = TensorChecker(plans(Tensor(name="x", dtype="float16", shape=("batch",)))).check({"x": np.array([65504, 65520])})[1]
+    assert one.bad is not None
+    assert one.bad.tolist() == [False, True]

@@ -262,3 +262,22 @@ def test_a_profile_leaves_out_the_batches_that_no_request_has(desk: Desk) -> Non
     assert isinstance(evidence, Evidence)
     assert {one.where["batch"] for one in evidence.measures if "batch" in one.where} == {"1"}
     assert "at most 2 rows" in desk.refused(Profile(subject=made, batches=(8,))).message
+
+
+def test_predict_tolerates_of_the_whole_file_what_mostly_allows_and_marks_those_rows(packaged: tuple[Path, str], desk: Desk) -> None:
+    tolerant = (
+        CONTRACT.replace('on_violation = "impute"\ndefault = 50', "mostly = 0.9")
+        .replace('on_violation = "ask"', "")
+        .replace('max_age = "2h"\nevent_time = "seen"', "")
+        .replace('unknown_category = "pass"', "")
+    )
+    made = package(desk, contract=tolerant)
+    frame = table()
+    frame.loc[:29, "age"] = 500
+    frame.to_parquet("first.parquet")
+    shown = desk.run(Predict(subject=made, data="first.parquet", out="answers.parquet"), Listing)
+    assert shown.note == "all in answers.parquet; 30 of 300 rows passed (age)"
+    assert np.flatnonzero(pd.read_parquet("answers.parquet").passed == "age").tolist() == list(range(30))
+    frame.loc[30, "age"] = 500
+    frame.to_parquet("more.parquet")
+    assert "is above 120 years in 31 of 300 rows" in desk.refused(Predict(subject=made, data="more.parquet")).message
