@@ -52,6 +52,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     first : the first of them, at most three, ascending; none for a demand on all rows at once
     values : what stands there, as Python's own objects; as many as ``first``, or none where values say nothing
     places : of a tensor, the index of that value in its row
+    tells : the field whose values they are; empty for that of the demand
     note : what the sentence ends with
     """
 
@@ -60,6 +61,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     first: tuple[int, ...] = ()
     values: tuple[Any, ...] = ()
     places: tuple[tuple[int, ...], ...] = ()
+    tells: str = ""
     note: str = ""
 
 
@@ -104,7 +106,7 @@ def _violation(found: Found, rows: int, known: Mapping[str, Input]) -> Violation
         what += f" in {found.rows:,} of {rows:,} rows"
         what += f", first at row {found.first[0]:,}" if found.first else ""
     what += found.note
-    field = known.get(demand.field)
+    field = known.get(found.tells or demand.field)
     examples = tuple(
         example(demand, field, place, found.values[i : i + 1]) for i, place in enumerate(_places(found.first[:MOST_EXAMPLES], found.places))
     )

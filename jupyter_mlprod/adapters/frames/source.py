@@ -10,6 +10,7 @@ import datetime
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def _length(column: Any) -> int:
 
 
 def _different(names: list[str]) -> list[str]:
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise MlprodError(Code.BAD_DATA, f"two columns are named {twice[:80]!r}", hint="give each column a name of its own")
     return names
