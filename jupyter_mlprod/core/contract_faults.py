@@ -166,10 +166,20 @@ def _of_age(column: Column, contract: Contract, *, view: View) -> Iterator[str]:
     yield from _of_moment(event, contract, view=view, what="event_time")
     as_of = contract.freshness.as_of if contract.freshness else ""
     types = column_types(contract)
-    if not as_of and types.get(event) == "time":
+    if types.get(event) == "time" and not as_of:
         yield f"event_time {event!r} has no time zone, so its age is not known: give it one, or say as_of in [freshness]"
+    elif types.get(event) == "time" and view == "serving" and not _always_has(contract, as_of):
+        yield (
+            f"event_time {event!r} has no time zone, and a request may lack as_of {as_of!r}, so its age is not known: give it one, or make "
+            f"{as_of!r} an input that is not nullable"
+        )
     if as_of and {types.get(event), types.get(as_of)} == {"time", "time_utc"}:
         yield f"of event_time {event!r} and as_of {as_of!r} one has a time zone and the other has not"
+
+
+def _always_has(contract: Contract, name: str) -> bool:
+    """Whether every request has a value of a column."""
+    return any(field.name == name and isinstance(field, Column) and not field.nullable for field in contract.inputs)
 
 
 def _of_moment(name: str, contract: Contract, *, view: View, what: str) -> Iterator[str]:

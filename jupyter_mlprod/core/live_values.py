@@ -18,10 +18,9 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.live_images import images, is_image
 from jupyter_mlprod.core.mixed import Odd, odd
 from jupyter_mlprod.core.raw import Array, Raw, object_array
+from jupyter_mlprod.core.values import NO_VALUE
 
 NONE = type(None)
-NO_VALUE = ("NAType", "NaTType")
-"""Types of pandas whose one value is null."""
 KEPT = (bool, int, float, str, bytes, datetime.datetime, datetime.date, NONE, Odd)
 NUMBERS = "fiub"
 AS_ROWS = "give an array, a table, or a mapping of columns"

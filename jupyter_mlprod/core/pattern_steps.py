@@ -102,7 +102,8 @@ class _Bound:
         if op is _constants.BRANCH:
             return self._branches([self.sequence(branch, rest) for branch in argument[1]])
         if op in REPEATS:
-            return self._repeated(*argument, rest)
+            least, most, body = argument
+            return self._repeated(int(least), int(most), body, rest)
         return _Rest(1 + rest.steps, EVERY, 1 + rest.miss, fails=True)
 
     def _branches(self, branches: list[_Rest]) -> _Rest:
@@ -115,14 +116,14 @@ class _Bound:
         steps = max(one.steps for one in branches) + misses if apart else sum(one.steps for one in branches)
         return _Rest(1 + steps, first, 1 + misses, fails=all(one.fails for one in branches))
 
-    def _repeated(self, least: Any, most: Any, body: Any, rest: _Rest) -> _Rest:
+    def _repeated(self, least: int, most: int, body: Any, rest: _Rest) -> _Rest:
         body = _bare(body)
         single = len(body) == 1 and body[0][0] in CHARACTERS
         if not single and most <= WRITTEN_OUT:
-            return self._written_out(int(least), int(most), body, rest)
+            return self._written_out(least, most, body, rest)
         turn = self.sequence(body, _Rest(0, 0, 0, fails=False))
         width = max(1, body.getwidth()[0])
-        most, least = min(int(most), self.longest // width), min(int(least), self.longest)
+        most, least = min(most, self.longest // width), min(least, self.longest)
         first, miss = (turn.first, turn.miss) if least else (turn.first | rest.first, turn.miss + rest.miss)
         if not rest.fails:
             return _Rest((least + 1) * turn.steps, first, miss, fails=least > 0)

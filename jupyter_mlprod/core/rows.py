@@ -34,7 +34,7 @@ from jupyter_mlprod.core.demands import (
 from jupyter_mlprod.core.expression import Value, evaluator, microseconds
 from jupyter_mlprod.core.pattern import LONGEST_MATCHED, matches
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.core.values import is_unicode, moment, state_of
+from jupyter_mlprod.core.values import is_unicode, moment, since_epoch, state_of
 
 Values = Sequence[Any] | Array
 NUMBERS = frozenset({float, int, np.float64, type(None)})
@@ -110,7 +110,7 @@ class RowChecker:
         held = self._usable(age.column, named, rows=rows)
         bad = []
         for row, (value, event, use) in enumerate(zip(held, events, uses, strict=True)):
-            used, slack = (use, 0) if use is not None else (now, CLOCK_SKEW_S)
+            used, slack = (use, 0) if use is not None else (now if age.by_clock else None, CLOCK_SKEW_S)
             if used is None:
                 continue
             elapsed = None if event is None else (microseconds(moment(used)) - microseconds(moment(event))) / 1e6
@@ -210,9 +210,10 @@ class _ColumnChecker:
             for check in known[value]:
                 bad[check].append(row)
             if "unique" in bad:
-                if value in seen:
+                key = since_epoch(moment(value)) if isinstance(value, datetime.date) else value
+                if key in seen:
                     bad["unique"].append(row)
-                seen.add(value)
+                seen.add(key)
         found = [
             Broken(demand=self.plan.demands[check], rows=tuple(rows), values=tuple(values[row] for row in rows))
             for check, rows in bad.items()

@@ -6,6 +6,8 @@
 import datetime
 from typing import Any, Literal
 
+import numpy as np
+
 from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.demands import FLOAT_EXACT, INT_LEAST, INT_MOST
 
@@ -13,18 +15,18 @@ EPOCH = datetime.datetime(1970, 1, 1)
 EPOCH_UTC = EPOCH.replace(tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
+NO_VALUE = ("NAType", "NaTType")
+"""Types of pandas whose one value is null."""
+
 State = Literal["", "null", "type", "exact", "unicode"]
 """Empty for a value that is one of the column's type."""
 
 
 def is_null(value: object) -> bool:
-    """None, NaN, NaT and pandas.NA."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas.NA does not say whether it equals itself
+    """None, NaN of a float, NaT and pandas.NA; by its type, because what an object of any other says of itself may be anything."""
+    if value is None or type(value).__name__ in NO_VALUE:
         return True
-    except ValueError:  # an array inside an object array
-        return False
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def state_of(kind: ColumnType, value: Any) -> State:

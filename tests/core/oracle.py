@@ -32,7 +32,7 @@ def broken_rows(contract: Contract, data: dict[str, list[Any]], *, view: View, n
         if column.unique is True:
             for row in range(rows):
                 if usable(column, data[name][row]) and any(
-                    usable(column, data[name][before]) and data[name][before] == data[name][row] for before in range(row)
+                    usable(column, data[name][before]) and same(data[name][before], data[name][row]) for before in range(row)
                 ):
                     found.setdefault((name, "unique"), []).append(row)
     ages(contract, columns, data, rows, now, found)
@@ -43,6 +43,17 @@ def broken_rows(contract: Contract, data: dict[str, list[Any]], *, view: View, n
                 if meaning(tree, values_of(columns, data, row)) is False:
                     found.setdefault((rule, "rule"), []).append(row)
     return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are one; of times, whether they are one moment, whatever a clock showed."""
+    return bool(as_utc(one) == as_utc(other)) if isinstance(one, datetime.date) else bool(one == other)
+
+
+def as_utc(value: datetime.date) -> datetime.datetime:
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)
 
 
 def null(value: Any) -> bool:
@@ -108,14 +119,14 @@ def ages(contract: Contract, columns: dict[str, Column], data: dict[str, list[An
             events += [event]
             most = datetime.timedelta(seconds=int(column.max_age[:-1]) * UNITS[column.max_age[-1]])
             for row in range(rows):
-                used, _ = moment_of_use(columns, data, row, as_of, now)
+                used, _ = moment_of_use(columns, data, row, as_of=as_of, event=event, now=now)
                 at = moment(columns, data, row, event)
                 has_value = column.name in data and usable(column, data[column.name][row])
                 if has_value and used is not None and (at is None or used - at > most):
                     found.setdefault((column.name, "stale"), []).append(row)
     for event in set(events):
         for row in range(rows):
-            used, slack = moment_of_use(columns, data, row, as_of, now)
+            used, slack = moment_of_use(columns, data, row, as_of=as_of, event=event, now=now)
             at = moment(columns, data, row, event)
             if used is not None and at is not None and at - used > slack:
                 found.setdefault((event, "future"), []).append(row)
@@ -125,15 +136,16 @@ def moment(columns: dict[str, Column], data: dict[str, list[Any]], row: int, nam
     """A time as one of UTC, so that all can be compared."""
     if name not in data or not usable(columns[name], data[name][row]):
         return None
-    value = data[name][row]
-    if not isinstance(value, datetime.datetime):
-        value = datetime.datetime(value.year, value.month, value.day)
-    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+    return as_utc(data[name][row])
 
 
-def moment_of_use(columns: dict[str, Column], data: dict[str, list[Any]], row: int, as_of: str, now: Any) -> tuple[Any, datetime.timedelta]:
+def moment_of_use(
+    columns: dict[str, Column], data: dict[str, list[Any]], row: int, *, as_of: str, event: str, now: Any
+) -> tuple[Any, datetime.timedelta]:
+    """That of the row, or now where the event time is a moment and not only what some clock showed."""
     at = moment(columns, data, row, as_of) if as_of else None
-    return (now, datetime.timedelta(seconds=300)) if at is None else (at, datetime.timedelta(0))
+    clock = now if columns[event].type == "time_utc" else None
+    return (clock, datetime.timedelta(seconds=300)) if at is None else (at, datetime.timedelta(0))
 
 
 def values_of(columns: dict[str, Column], data: dict[str, list[Any]], row: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import math
 import tempfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -54,9 +55,13 @@ STRINGS = [
 ]
 TIMES = [
     datetime.datetime(2026, 5, 4, 11), datetime.datetime(2026, 5, 4, 12, 5), datetime.datetime(2026, 5, 4, 12, 5, 0, 1),
-    datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), datetime.datetime(2027, 1, 1), datetime.datetime(1, 1, 1),
+    datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), datetime.datetime(2026, 5, 4), datetime.datetime(2026, 5, 4, fold=1),
+    datetime.datetime(2027, 1, 1), datetime.datetime(1, 1, 1),
 ]  # fmt: skip
-MOMENTS = [time.replace(tzinfo=zone) for time in TIMES[:-1] for zone in (datetime.UTC, ZONE)]
+BERLIN = ZoneInfo("Europe/Berlin")
+TWICE = [datetime.datetime(2025, 10, 26, 2, 30, tzinfo=BERLIN, fold=fold) for fold in (0, 1)]
+"""What a clock shows twice when summer ends."""
+MOMENTS = [*(time.replace(tzinfo=zone) for time in TIMES[:-1] for zone in (datetime.UTC, ZONE)), *TWICE, TWICE[1].astimezone(datetime.UTC)]
 DATES = [datetime.date(2026, 5, 4), datetime.date(1900, 1, 1)]
 GONE = [None, math.nan]
 OF_TYPE: dict[str, list[Any]] = {

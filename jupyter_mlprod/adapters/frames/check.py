@@ -153,7 +153,7 @@ class FrameChecker:
     def _age_mask(self, age: AgePlan, readies: Mapping[int, Ready]) -> pl.Expr:
         usable = {one.column.name: readies[index].usable for index, one in self.columns.items()}
         value, event, use = (usable.get(name) for name in (age.column, age.event_time, age.as_of))
-        return broken_age(age, value=value, event=event, use=use, now=self.now)
+        return broken_age(age, value=value, event=event, use=use, now=self.now if age.by_clock else None)
 
     def _add_whole_rows(
         self, answers: pl.DataFrame, readies: Mapping[int, Ready], frame: pl.DataFrame, columns: Mapping[str, Column]
