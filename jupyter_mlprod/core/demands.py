@@ -268,6 +268,11 @@ def column_types(contract: Contract) -> dict[str, ColumnType]:
     return {field.name: field.type for field in (*contract.inputs, *contract.training_only) if isinstance(field, Column)}
 
 
+def types_read(contract: Contract) -> dict[str, ColumnType]:
+    """What the columns of a file of texts alone are read as, which are a text as well."""
+    return column_types(contract) | {field.name: "string" for field in contract.inputs if isinstance(field, Text)}
+
+
 def compiled(column: Column) -> re.Pattern[str] | None:
     """The pattern of a column."""
     return re.compile(column.pattern) if column.pattern else None

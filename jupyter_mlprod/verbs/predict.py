@@ -9,6 +9,7 @@ import numpy as np
 
 from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, chunk_of
 from jupyter_mlprod.core.batch import named_inputs, row_count
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array, part
@@ -23,7 +24,7 @@ def run(request: Predict, ports: Ports) -> Listing:
     """Answer every row; the first rows are shown, all of them go to ``out``."""
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
-    raw = ports.data.read(request.data)
+    raw = ports.data.read(request.data, types=types_read(found.bundle.contract))
     admission, now = Admission(found.bundle.contract), ports.now()
     admission.demand(raw, name=found.bundle.name, now=now)
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import datetime
 import re
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -21,6 +22,7 @@ import polars as pl
 
 from jupyter_mlprod.adapters.frames.columns import Column, column_of, part_of
 from jupyter_mlprod.core.contract import ColumnType
+from jupyter_mlprod.core.demands import FLOAT_EXACT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Raw, with_nulls
 
@@ -32,9 +34,13 @@ BROKEN = (
     EOFError,
     KeyError,
     MemoryError,
+    NotImplementedError,
     OSError,
     OverflowError,
+    SyntaxError,
+    TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
     csv.Error,
@@ -236,12 +242,16 @@ def as_declared(texts: pl.Series, kind: ColumnType) -> Column:
             read = texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean)
         case "time" | "time_utc":
             return [_moment(text) for text in texts]
-    if read.null_count() == texts.null_count():
+    rounded = kind == "float" and bool((read.abs() >= FLOAT_EXACT).any())
+    if read.null_count() == texts.null_count() and not rounded:
         return read
     pairs = zip(texts.to_list(), read.to_list(), strict=True)
-    return (
-        [text if value is None and text is not None else value for text, value in pairs] if kind != "int" else [_integer(*p) for p in pairs]
-    )
+    match kind:
+        case "int":
+            return [_integer(text, value) for text, value in pairs]
+        case "float" if rounded:
+            return [_whole(text, value) for text, value in pairs]
+    return [text if value is None else value for text, value in pairs]
 
 
 def _moment(text: str | None) -> datetime.datetime | str | None:
@@ -250,6 +260,13 @@ def _moment(text: str | None) -> datetime.datetime | str | None:
         return None if text is None else datetime.datetime.fromisoformat(text)
     except ValueError:
         return text
+
+
+def _whole(text: str | None, value: float | None) -> float | int | str | None:
+    """An integer that float64 may have rounded is that integer, so that it can be told."""
+    if text is not None and value is not None and abs(value) >= FLOAT_EXACT and INTEGER.fullmatch(text):
+        return int(text)
+    return text if value is None else value
 
 
 def _integer(text: str | None, value: int | None) -> int | str | None:
