@@ -185,7 +185,9 @@ def _read_table(file: Path, types: Mapping[str, ColumnType]) -> Raw:
         except pd.errors.ParserWarning:
             raise ValueError("a line has more values than the head has names") from None
     raw = raw_of(frame)
-    return {name: _as_declared(array, types[name]) if name in types else array for name, array in raw.items()} if types else raw
+    if not types or not isinstance(raw, Mapping):
+        return raw
+    return {name: _as_declared(array, types[name]) if name in types else array for name, array in raw.items()}
 
 
 def _as_declared(texts: Array, kind: ColumnType) -> Array:

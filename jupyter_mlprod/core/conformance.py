@@ -7,6 +7,7 @@ personal (see `example`).
 
 import datetime
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -157,4 +158,10 @@ def shape_of(text: str) -> str:
     >>> shape_of("Ada 1815")
     'Xxx 9999'
     """
-    return "".join("9" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in text[: LONGEST_EXAMPLE + 1])
+    return "".join(map(_shape, text[: LONGEST_EXAMPLE + 1]))
+
+
+def _shape(character: str) -> str:
+    """Marks that belong to a letter are one of it, and numbers of any kind are digits."""
+    kind = unicodedata.category(character)[0]
+    return "9" if kind == "N" else "X" if character.isupper() else "x" if kind in "LM" else character

@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_mlprod.adapters.frames import Frames
 from jupyter_mlprod.core.batch import check_batch
-from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor, View
+from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor, Text, View
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.raw import object_array
 from jupyter_mlprod.workspace import no_progress
@@ -96,3 +96,31 @@ def test_a_time_without_a_zone_is_never_held_against_a_clock() -> None:
     moments = [moment.replace(tzinfo=datetime.UTC) for moment in ahead]
     aware = table(Column(name="seen", type="time_utc"), freshness=Freshness(event_time="seen"))
     assert broken(aware, seen=moments) == [("seen", "future", 1)]
+
+
+IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
+    ({"type": "int", "low": float("inf"), "default": 1, "on_violation": "impute"}, "low is inf"),
+    ({"type": "int", "low": float("nan"), "default": 1, "on_violation": "impute"}, "low is nan"),
+    ({"type": "int", "low": 0.2, "high": 0.8}, "no integer of 64 bits lies within low and high"),
+    ({"type": "int", "low": 1e19}, "no integer of 64 bits lies within low and high"),
+    ({"type": "string", "longest": 10**30}, "a length is beyond 1,000,000,000 characters, which no text has"),
+    ({"type": "string", "shortest": 10**30}, "a length is beyond 1,000,000,000 characters, which no text has"),
+]
+
+
+@pytest.mark.parametrize(("said", "fault"), IMPOSSIBLE)
+def test_a_limit_that_nothing_keeps_is_a_fault_and_no_crash(said: dict[str, Any], fault: str) -> None:
+    assert contract_faults(table(Column(name="c", **said))) == (f"[inputs.c] {fault}",)
+
+
+@pytest.mark.parametrize("longest", [0, 10**30])
+def test_a_length_that_no_text_has_is_a_fault(longest: int) -> None:
+    (fault,) = contract_faults(Contract(inputs=(Text(name="t", longest=longest),), outputs=OUTPUTS))
+    assert fault == f"[inputs.t] longest is {longest}; it lies within 1 and 1,000,000,000"
+
+
+def test_a_view_of_nothing_is_a_fault() -> None:
+    alone = Column(name="c", type="float", view="serving")
+    (fault,) = contract_faults(table(alone))
+    assert fault.startswith("every input is of the serving view alone")
+    assert contract_faults(table(alone, target=Column(name="y", type="int"))) == ()

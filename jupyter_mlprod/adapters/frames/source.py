@@ -48,6 +48,8 @@ BROKEN = (
     pl.exceptions.PanicException,
 )
 """What polars and numpy raise on files that are truncated or none of their kind."""
+QUOTING = (SyntaxError, tokenize.TokenError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""Those in whose words polars and Python's parser repeat what they could not read."""
 NOT_READ = (AttributeError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError, pl.exceptions.PolarsError)
 """What numpy, torch, pandas and polars raise for live objects that are no rows."""
 PIECE_BYTES = 8_000_000
@@ -107,8 +109,8 @@ def opened(value: Any, *, types: Mapping[str, ColumnType], head_rows: int = HEAD
 
 
 def one_line(error: BaseException) -> str:
-    """The beginning of what an error says; but not where polars tells the values that it could not compute with."""
-    if isinstance(error, pl.exceptions.InvalidOperationError):
+    """The beginning of what an error says; of one that may quote the data its type alone."""
+    if isinstance(error, QUOTING):
         return type(error).__name__
     return " ".join(str(error).split())[:200]
 
@@ -168,11 +170,12 @@ def _of_file(file: Path, types: Mapping[str, ColumnType], head_rows: int, batch_
 
 @contextlib.contextmanager
 def reading(file: Path | str) -> Iterator[None]:
-    """A file that turns out to be truncated or none of its kind is told in one line."""
+    """A file that turns out to be truncated or none of its kind is told in one line; of a query any error may quote what it computes with."""
     try:
         yield
     except BROKEN as error:
-        raise MlprodError(Code.BAD_DATA, f"{file} cannot be read: {one_line(error)}") from None
+        why = one_line(error) if isinstance(file, Path) else type(error).__name__
+        raise MlprodError(Code.BAD_DATA, f"{file} cannot be read: {why}") from None
 
 
 def npz_columns(file: Path) -> Raw:
