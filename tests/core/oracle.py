@@ -38,7 +38,7 @@ def broken_rows(contract: Contract, data: dict[str, list[Any]], *, view: View, n
     ages(contract, columns, data, rows, now, found)
     for rule, text in (contract.rules or {}).items():
         tree = ast.parse(text.strip(), mode="eval").body
-        if {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - FUNCTIONS <= set(columns):
+        if columns_named(tree) <= set(columns):
             for row in range(rows):
                 if meaning(tree, values_of(columns, data, row)) is False:
                     found.setdefault((rule, "rule"), []).append(row)
@@ -54,6 +54,13 @@ def as_utc(value: datetime.date) -> datetime.datetime:
     if not isinstance(value, datetime.datetime):
         value = datetime.datetime(value.year, value.month, value.day)
     return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+
+
+def columns_named(tree: ast.expr) -> set[str]:
+    """Those that stand there by their names or in ``col()``."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "col"]
+    named = {str(one.args[0].value) for one in calls if isinstance(one.args[0], ast.Constant)}
+    return named | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - FUNCTIONS
 
 
 def null(value: Any) -> bool:
@@ -159,7 +166,7 @@ def values_of(columns: dict[str, Column], data: dict[str, list[Any]], row: int) 
     return values
 
 
-FUNCTIONS = {"abs", "min", "max", "is_null", "length"}
+FUNCTIONS = {"abs", "col", "min", "max", "is_null", "length"}
 
 
 def meaning(node: ast.expr, row: dict[str, Any]) -> Any:
@@ -174,8 +181,14 @@ def meaning(node: ast.expr, row: dict[str, Any]) -> Any:
         case ast.UnaryOp():
             value = meaning(node.operand, row)
             return None if value is None else (not value) if isinstance(node.op, ast.Not) else -value
-        case ast.Compare(ops=[op], comparators=[right]):
-            return compared(op, meaning(node.left, row), right, row)
+        case ast.Compare():
+            lefts = [node.left, *node.comparators]
+            told = [
+                compared(op, meaning(left, row), right, row) for left, op, right in zip(lefts, node.ops, node.comparators, strict=False)
+            ]
+            return junction(told, decided=False)
+        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str(name))]):
+            return row[name]
         case ast.BinOp():
             return arithmetic(node.op, meaning(node.left, row), meaning(node.right, row))
         case ast.Call(func=ast.Name(id="is_null"), args=[one]):

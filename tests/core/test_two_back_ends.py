@@ -73,6 +73,7 @@ RULES = (
     "f > 0.5", "f + i >= 0 or s == 'a'", "not (f < i)", "f / i < 2", "f - f == 0", "f * f >= 0", "is_null(f) or is_null(s)",
     "length(s) <= 2 and b == True", "s in ['a', 'b']", "s not in ['a']", "i in [1, -1, 3]", "abs(i) > 1", "min(f, i) <= max(f, i)",
     "t - t2 < 3600", "t <= t2", "u == u", "b != False", "1 > 2", "-i < 0", "f != i", "t < t2 and (b == True or f > 0)",
+    "0 < f <= 3 < i", "col('f') <= i != 3", "col('s') == 'a' or col('b') == True", "t <= t2 <= t", "f < i in [1, 3]",
 )  # fmt: skip
 FRESH: list[Freshness | UnsetType] = [
     UNSET, Freshness(event_time="t"), Freshness(event_time="t", as_of="t2"), Freshness(event_time="u"),
@@ -93,7 +94,7 @@ def columns(draw: st.DrawFn, name: str, kind: Any) -> Column:
     if kind in ("float", "int") and draw(st.booleans()):
         low, high = sorted(draw(st.tuples(*[st.sampled_from([-2.5, 0.0, 0.5, 1.0, 2.0**53, 1e19 if kind == "float" else 9e18])] * 2)))
         said |= {"low": low} if draw(st.booleans()) else {}
-        said |= {"high": high} if draw(st.booleans()) else {}
+        said |= {"high": max(high, 1.0) if kind == "int" and low == high else high} if draw(st.booleans()) else {}
     if kind == "string":
         said |= (
             {"categories": draw(st.sampled_from([("a", "A"), ("A", "ab12"), tuple(map(str, range(20)))]))} if draw(st.booleans()) else {}

@@ -66,7 +66,8 @@ def test_an_error_does_not_repeat_what_could_not_be_read(tmp_path: Path) -> None
     contract = Contract(inputs=(Column(name="f", type="float"),), outputs=OUTPUTS)
     sources: list[Any] = []
     for tag, value in said:
-        np.savez(tmp_path / f"{tag}.npz", **{"json/f": np.array([json.dumps({tag: value})])})
+        arrays: dict[str, Any] = {"json/f": np.array([json.dumps({tag: value})])}
+        np.savez(tmp_path / f"{tag}.npz", **arrays)
         sources.append(tmp_path / f"{tag}.npz")
     (tmp_path / "open.csv").write_text('f\n1\n"Ada Lovelace\n2\n')
     names = pl.LazyFrame({"f": ["Ada Lovelace"]})

@@ -170,7 +170,7 @@ def _of_file(file: Path, types: Mapping[str, ColumnType], head_rows: int, batch_
 
 @contextlib.contextmanager
 def reading(file: Path | str) -> Iterator[None]:
-    """A file that turns out to be truncated or none of its kind is told in one line; of a query any error may quote what it computes with."""
+    """A file that turns out to be truncated or none of its kind is told in one line; any error of a query may quote its data."""
     try:
         yield
     except BROKEN as error:
