@@ -45,6 +45,28 @@ def broken_rows(contract: Contract, data: dict[str, list[Any]], *, view: View, n
     return found
 
 
+def far_off(contract: Contract, data: dict[str, list[Any]], *, view: View) -> set[str]:
+    """The columns whose distribution lies further from what is expected than the limit and chance allow."""
+    found = set()
+    for column in fields_of(contract, view):
+        if not isinstance(column, Column) or column.expected is UNSET or column.name not in data:
+            continue
+        wanted, values = column.expected, [value for value in data[column.name] if usable(column, value)]
+        if wanted.edges:
+            at = [sum(value >= edge for edge in wanted.edges) for value in values]
+            shares = list(wanted.shares)
+        else:
+            texts = [str(value).lower() if column.type == "bool" else value for value in values]
+            at = [wanted.values.index(text) if text in wanted.values else len(wanted.values) for text in texts]
+            shares = [*wanted.shares, 1 - sum(wanted.shares)]
+        n = len(values)
+        if n:
+            distance = sum(abs(at.count(k) / n - share) for k, share in enumerate(shares)) / 2
+            chance = math.sqrt((len(shares) * math.log(2) + math.log(20)) / (2 * n))
+            found |= {column.name} if distance - chance > wanted.at_most + 1e-9 else set()
+    return found
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values are one; of times, whether they are one moment, whatever a clock showed."""
     return bool(as_utc(one) == as_utc(other)) if isinstance(one, datetime.date) else bool(one == other)
