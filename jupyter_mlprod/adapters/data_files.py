@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from jupyter_mlprod.core.arrays import nulls, timed
 from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.live_values import array_of, column_of, of_arrow, one_line, raw_of
+from jupyter_mlprod.core.live_values import column_of, of_arrow, one_line, raw_of
 from jupyter_mlprod.core.mixed import MIXED, as_json
 from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, rows, with_nulls
 from jupyter_mlprod.core.reference import one_of_each
 from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.text_values import value_of
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -191,12 +192,7 @@ def _read_table(file: Path, types: Mapping[str, ColumnType]) -> Raw:
 
 
 def _as_declared(texts: Array, kind: ColumnType) -> Array:
-    import polars as pl
-
-    from jupyter_mlprod.adapters.frames.source import as_declared
-
-    read = as_declared(pl.Series(texts.tolist(), dtype=pl.String), kind)
-    return array_of(read)
+    return column_of([value_of(text, kind) for text in texts.tolist()])
 
 
 def _write(raw: Raw, path: Path) -> None:

@@ -6,8 +6,6 @@
 import datetime
 from typing import Any, Literal
 
-import numpy as np
-
 from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.demands import FLOAT_EXACT, INT_LEAST, INT_MOST
 
@@ -17,6 +15,8 @@ MICROSECOND = datetime.timedelta(microseconds=1)
 
 NO_VALUE = ("NAType", "NaTType")
 """Types of pandas whose one value is null."""
+NUMPY_NULLABLE = ("float", "longdouble", "datetime64", "timedelta64")
+"""How the names of numpy's scalars begin of which one value is null."""
 
 State = Literal["", "null", "type", "exact", "unicode"]
 """Empty for a value that is one of the column's type."""
@@ -26,7 +26,9 @@ def is_null(value: object) -> bool:
     """None, NaN of a float, NaT and pandas.NA; by its type, because what an object of any other says of itself may be anything."""
     if value is None or type(value).__name__ in NO_VALUE:
         return True
-    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+    kind = type(value)
+    is_known = isinstance(value, float) or (kind.__module__ == "numpy" and kind.__name__.startswith(NUMPY_NULLABLE))
+    return is_known and bool(value != value)
 
 
 def state_of(kind: ColumnType, value: Any) -> State:

@@ -6,8 +6,6 @@ says itself what its values are.
 
 import contextlib
 import csv
-import datetime
-import re
 import tokenize
 import zipfile
 import zlib
@@ -25,6 +23,7 @@ from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.demands import FLOAT_EXACT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Raw, with_nulls
+from jupyter_mlprod.core.text_values import TRUTH, value_of
 
 HEAD_ROWS = 1 << 12
 """The first piece of what is in memory: most of what is broken shows there, and is then counted at once."""
@@ -59,8 +58,6 @@ NULLS = [
     "None", "n/a", "nan", "null",
 ]  # fmt: skip
 """Those of `pandas.read_csv`."""
-TRUTH = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-INTEGER = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")
 
 Piece = tuple[int, dict[str, Column]]
 """How many rows, and their columns."""
@@ -244,34 +241,8 @@ def as_declared(texts: pl.Series, kind: ColumnType) -> Column:
         case "bool":
             read = texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean)
         case "time" | "time_utc":
-            return [_moment(text) for text in texts]
+            return [value_of(text, kind) for text in texts]
     rounded = kind == "float" and bool((read.abs() >= FLOAT_EXACT).any())
     if read.null_count() == texts.null_count() and not rounded:
         return read
-    pairs = zip(texts.to_list(), read.to_list(), strict=True)
-    match kind:
-        case "int":
-            return [_integer(text, value) for text, value in pairs]
-        case "float" if rounded:
-            return [_whole(text, value) for text, value in pairs]
-    return [text if value is None else value for text, value in pairs]
-
-
-def _moment(text: str | None) -> datetime.datetime | str | None:
-    """A text of ISO 8601, with or without a zone."""
-    try:
-        return None if text is None else datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return text
-
-
-def _whole(text: str | None, value: float | None) -> float | int | str | None:
-    """An integer that float64 may have rounded is that integer, so that it can be told."""
-    if text is not None and value is not None and abs(value) >= FLOAT_EXACT and INTEGER.fullmatch(text):
-        return int(text)
-    return text if value is None else value
-
-
-def _integer(text: str | None, value: int | None) -> int | str | None:
-    """An integer beyond 64 bits is still one."""
-    return int(text) if value is None and text is not None and INTEGER.fullmatch(text) else text if value is None else value
+    return [value_of(text, kind) for text in texts]
