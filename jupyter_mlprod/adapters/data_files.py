@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.arrays import nulls, timed
+from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.live_values import column_of, of_arrow, one_line, raw_of
 from jupyter_mlprod.core.mixed import MIXED, as_json
@@ -29,6 +30,7 @@ from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, UTC, Array, Raw, as_bytes, object_array, rows, with_nulls
 from jupyter_mlprod.core.reference import one_of_each
 from jupyter_mlprod.core.subject import names_file
+from jupyter_mlprod.core.text_values import value_of
 
 KINDS = (".npy", ".npz", ".csv", ".parquet")
 TABLES = (".npz", ".csv", ".parquet")
@@ -39,8 +41,8 @@ PIECE_ROWS = 1 << 16
 MOST_PADDED_BYTES = 1 << 24
 """Up to this size strings are stored as numpy's own, each in the room of the longest, which every reader of .npz knows."""
 BROKEN = (
-    EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile,
-    zlib.error,
+    EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What numpy, pandas and pyarrow were seen to raise on files with a few bytes changed."""
 
@@ -48,8 +50,13 @@ BROKEN = (
 class DataFiles:
     """Port `Data`."""
 
-    def read(self, path: str) -> Raw:
+    def read(self, path: str, *, types: Mapping[str, ColumnType] | None = None) -> Raw:
         """Read a data file.
+
+        Parameters
+        ----------
+        types : what the contract says of the columns that it knows: those of a .csv, which holds texts alone, are read as that, and a text
+            that is no such value stays a text; what other columns hold is guessed
 
         Raises
         ------
@@ -64,13 +71,17 @@ class DataFiles:
             if file.suffix == ".npz":
                 return _read_npz(file)
             if file.suffix in (".csv", ".parquet"):
-                return _read_table(file)
+                return _read_table(file, types or {})
         except BROKEN as error:
             raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {one_line(error)}") from None
         raise MlprodError(Code.BAD_DATA, f"{path} is of no known kind", hint=f"name a file that ends in {', '.join(KINDS)}")
 
-    def sample(self, path: str) -> tuple[Raw, int]:
+    def sample(self, path: str, *, types: Mapping[str, ColumnType] | None = None) -> tuple[Raw, int]:
         """A file, and how many rows it has; of a .parquet file with more than `SAMPLED_VALUES` values a sample, always the same rows.
+
+        Parameters
+        ----------
+        types : as those of `read`
 
         Raises
         ------
@@ -84,7 +95,7 @@ class DataFiles:
                 raise MlprodError(Code.BAD_DATA, f"{path} cannot be read: {one_line(error)}") from None
             if sampled is not None:
                 return sampled
-        raw = self.read(path)
+        raw = self.read(path, types=types)
         return raw, rows(raw)
 
     def write(self, raw: Raw, path: Path) -> Path:
@@ -160,7 +171,7 @@ def _of_table(table: Any) -> Raw:
     return of_arrow(table.drop_columns([name for name in labels if name in table.column_names]))
 
 
-def _read_table(file: Path) -> Raw:
+def _read_table(file: Path, types: Mapping[str, ColumnType]) -> Raw:
     if file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -170,10 +181,18 @@ def _read_table(file: Path) -> Raw:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame = pd.read_csv(file, index_col=False, low_memory=False)  # else a line with one value too many shifts every column
+            # index_col, because else a line with one value too many shifts every column
+            frame = pd.read_csv(file, index_col=False, low_memory=False, dtype=dict.fromkeys(types, "string"))
         except pd.errors.ParserWarning:
             raise ValueError("a line has more values than the head has names") from None
-    return raw_of(frame)
+    raw = raw_of(frame)
+    if not types or not isinstance(raw, Mapping):
+        return raw
+    return {name: _as_declared(array, types[name]) if name in types else array for name, array in raw.items()}
+
+
+def _as_declared(texts: Array, kind: ColumnType) -> Array:
+    return column_of([value_of(text, kind) for text in texts.tolist()])
 
 
 def _write(raw: Raw, path: Path) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 from msgspec import UNSET
 
 from jupyter_mlprod.core.conformance import ALL_ROWS, MOST_EXAMPLES, Conformance, Found, conformance, row_faults
-from jupyter_mlprod.core.contract import Contract, View, fields_of
+from jupyter_mlprod.core.contract import Contract, View, fields_of, is_personal
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.demands import Demand, Plan, plan_of
 from jupyter_mlprod.core.errors import Code, MlprodError
-from jupyter_mlprod.core.lookalike import alike
+from jupyter_mlprod.core.lookalike import Looks
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.rows import Broken, RowChecker
 from jupyter_mlprod.core.tensors import BrokenRows, TensorChecker
@@ -52,7 +52,8 @@ class BatchChecker:
         self.plan = readied(contract, view, clock=clock)
         self.rows = RowChecker(self.plan)
         self.tensors = TensorChecker(self.plan.tensors)
-        self.categories = {one.column.name: one.column.categories for one in self.plan.columns}
+        # the category that a personal value looks like tells what it is
+        self.looks = {one.column.name: Looks(one.column.categories) for one in self.plan.columns if not is_personal(one.column)}
         self.fields = fields_of(contract, view)
 
     def check(self, raw: Raw, *, now: datetime.datetime | None = None, request: bool = False) -> Conformance:
@@ -82,8 +83,10 @@ class BatchChecker:
         demand, rows = broken.demand, broken.rows
         if demand.check in ALL_ROWS:
             return Found(demand=demand, rows=len(rows))
-        note = alike(Counter(broken.values), self.categories[demand.field]) if demand.check == "category" else ""
-        return Found(demand=demand, rows=len(rows), first=rows[:MOST_EXAMPLES], values=broken.values[:MOST_EXAMPLES], note=note)
+        looks = self.looks.get(demand.field) if demand.check == "category" else None
+        note = looks.alike(Counter(broken.values)) if looks else ""
+        first, values = rows[:MOST_EXAMPLES], broken.values[:MOST_EXAMPLES]
+        return Found(demand=demand, rows=len(rows), first=first, values=values, tells=broken.tells, note=note)
 
 
 def check_batch(contract: Contract, raw: Raw, *, view: View = "serving", now: datetime.datetime | None = None) -> Conformance:

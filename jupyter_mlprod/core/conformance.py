@@ -7,6 +7,7 @@ personal (see `example`).
 
 import datetime
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     first : the first of them, at most three, ascending; none for a demand on all rows at once
     values : what stands there, as Python's own objects; as many as ``first``, or none where values say nothing
     places : of a tensor, the index of that value in its row
+    tells : the field whose values they are; empty for that of the demand
     note : what the sentence ends with
     """
 
@@ -60,6 +62,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     first: tuple[int, ...] = ()
     values: tuple[Any, ...] = ()
     places: tuple[tuple[int, ...], ...] = ()
+    tells: str = ""
     note: str = ""
 
 
@@ -104,7 +107,7 @@ def _violation(found: Found, rows: int, known: Mapping[str, Input]) -> Violation
         what += f" in {found.rows:,} of {rows:,} rows"
         what += f", first at row {found.first[0]:,}" if found.first else ""
     what += found.note
-    field = known.get(demand.field)
+    field = known.get(found.tells or demand.field)
     examples = tuple(
         example(demand, field, place, found.values[i : i + 1]) for i, place in enumerate(_places(found.first[:MOST_EXAMPLES], found.places))
     )
@@ -155,4 +158,10 @@ def shape_of(text: str) -> str:
     >>> shape_of("Ada 1815")
     'Xxx 9999'
     """
-    return "".join("9" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in text[: LONGEST_EXAMPLE + 1])
+    return "".join(map(_shape, text[: LONGEST_EXAMPLE + 1]))
+
+
+def _shape(character: str) -> str:
+    """Marks that belong to a letter are one of it, and numbers of any kind are digits."""
+    kind = unicodedata.category(character)[0]
+    return "9" if kind == "N" else "X" if character.isupper() else "x" if kind in "LM" else character

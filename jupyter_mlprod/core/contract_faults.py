@@ -10,7 +10,7 @@ from itertools import pairwise
 from msgspec import UNSET
 
 from jupyter_mlprod.core.contract import Column, Contract, Expected, Freshness, Input, Rows, Tensor, Text, View, fields_of
-from jupyter_mlprod.core.demands import INT_LEAST, INT_MOST, column_types, of_column
+from jupyter_mlprod.core.demands import INT_LEAST, INT_MOST, column_types, of_column, whole_limits
 from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.expression import RuleError, parse
 from jupyter_mlprod.core.pattern import pattern_fault
@@ -18,6 +18,7 @@ from jupyter_mlprod.core.rows import broken_by
 from jupyter_mlprod.core.values import state_of
 
 SHARES_SLACK = 1e-6
+LONGEST_TEXT = 1_000_000_000
 
 
 def contract_faults(contract: Contract) -> tuple[str, ...]:
@@ -36,6 +37,8 @@ def _faults(contract: Contract) -> Iterator[str]:
         yield from (f"[{where}] {what}" for what in _of_column(column, contract, view="training"))
     for output in contract.outputs:
         yield from (f"[outputs.{output.name}] {what}" for what in _of_output(output))
+    if not fields_of(contract, "training"):
+        yield "every input is of the serving view alone, so that training data have nothing that could be checked"
     types = column_types(contract)
     for name, text in (contract.rules or {}).items():
         try:
@@ -59,8 +62,8 @@ def _of_input(field: Input, contract: Contract) -> Iterator[str]:
                 yield "sum_to and labels are said of an output"
             yield from _of_tensor(field)
         case Text():
-            if field.longest is not None and field.longest < 1:
-                yield f"longest is {field.longest}"
+            if field.longest is not None and not 1 <= field.longest <= LONGEST_TEXT:
+                yield f"longest is {field.longest}; it lies within 1 and {LONGEST_TEXT:,}"
             yield from _of_action(field.on_violation)
         case Column():
             yield from _of_column(field, contract, view="serving")
@@ -103,22 +106,29 @@ def _of_limits(low: float | None, high: float | None) -> Iterator[str]:
 
 
 def _of_column(column: Column, contract: Contract, *, view: View) -> Iterator[str]:
-    if column.type in ("float", "int"):
-        yield from _of_limits(column.low, column.high)
-        if column.type == "int" and ((column.low or 0) > INT_MOST or (column.high or 0) < INT_LEAST):
-            yield "no integer of 64 bits lies within low and high"
-    else:
-        sides = (side for side, limit in (("low", column.low), ("high", column.high)) if limit is not None)
-        yield from (f"{side} does not apply to a column of type {column.type}" for side in sides)
-    yield from _of_text_column(column)
+    of_values = (*_of_number_column(column), *_of_text_column(column))
+    yield from of_values
     if column.mostly is not UNSET and not 0 < column.mostly <= 1:
         yield f"mostly is {column.mostly:g}; it is a share above 0 and at most 1"
     if column.view and view == "training":
         yield "view 'serving' is for what training data has not"
-    yield from _of_actions(column)
+    yield from _of_actions(column, usable=not of_values)
     yield from _of_age(column, contract, view=view)
     if column.expected:
         yield from (f"expected: {what}" for what in _of_expected(column.expected, column))
+
+
+def _of_number_column(column: Column) -> Iterator[str]:
+    if column.type not in ("float", "int"):
+        sides = (side for side, limit in (("low", column.low), ("high", column.high)) if limit is not None)
+        yield from (f"{side} does not apply to a column of type {column.type}" for side in sides)
+        return
+    faults = tuple(_of_limits(column.low, column.high))
+    yield from faults
+    if column.type == "int" and not faults:
+        low, high = whole_limits(column)
+        if max(INT_LEAST, INT_LEAST if low is None else low) > min(INT_MOST, INT_MOST if high is None else high):
+            yield "no integer of 64 bits lies within low and high"
 
 
 def _of_text_column(column: Column) -> Iterator[str]:
@@ -134,13 +144,16 @@ def _of_text_column(column: Column) -> Iterator[str]:
     shortest, longest = column.shortest or 0, column.longest
     if shortest < 0 or (longest is not UNSET and longest < max(shortest, 1)):
         yield f"shortest is {shortest} and longest {longest}"
+    if max(shortest, longest or 0) > LONGEST_TEXT:
+        yield f"a length is beyond {LONGEST_TEXT:,} characters, which no text has"
     if column.unknown_category and not column.categories:
         yield "unknown_category needs categories"
     if len(set(column.categories)) < len(column.categories):
         yield "a category is named twice"
 
 
-def _of_actions(column: Column) -> Iterator[str]:
+def _of_actions(column: Column, *, usable: bool) -> Iterator[str]:
+    """``usable`` where the demands on values can be asked of the default."""
     wanted: list[str] = [name for name in ("on_violation", "unknown_category") if getattr(column, name) == "impute"]
     if column.default is UNSET:
         yield from (f"{name} 'impute' needs a default" for name in wanted)
@@ -149,7 +162,7 @@ def _of_actions(column: Column) -> Iterator[str]:
         yield "a default is used where on_violation or unknown_category is 'impute'"
     if column.type in ("time", "time_utc") or state_of(column.type, column.default):
         yield f"default {column.default!r} is no value of a column of type {column.type}"
-    elif broken := broken_by(column, column.default):
+    elif usable and (broken := broken_by(column, column.default)):
         said = of_column(column, "refuse")
         yield f"the default itself breaks the contract: {said[broken[0]].what}"
 
@@ -166,10 +179,20 @@ def _of_age(column: Column, contract: Contract, *, view: View) -> Iterator[str]:
     yield from _of_moment(event, contract, view=view, what="event_time")
     as_of = contract.freshness.as_of if contract.freshness else ""
     types = column_types(contract)
-    if not as_of and types.get(event) == "time":
+    if types.get(event) == "time" and not as_of:
         yield f"event_time {event!r} has no time zone, so its age is not known: give it one, or say as_of in [freshness]"
+    elif types.get(event) == "time" and view == "serving" and not _always_has(contract, as_of):
+        yield (
+            f"event_time {event!r} has no time zone, and a request may lack as_of {as_of!r}, so its age is not known: give it one, or make "
+            f"{as_of!r} an input that is not nullable"
+        )
     if as_of and {types.get(event), types.get(as_of)} == {"time", "time_utc"}:
         yield f"of event_time {event!r} and as_of {as_of!r} one has a time zone and the other has not"
+
+
+def _always_has(contract: Contract, name: str) -> bool:
+    """Whether every request has a value of a column."""
+    return any(field.name == name and isinstance(field, Column) and not field.nullable for field in contract.inputs)
 
 
 def _of_moment(name: str, contract: Contract, *, view: View, what: str) -> Iterator[str]:

@@ -4,16 +4,19 @@ Two back ends hold data against these demands, `rows.py` a few rows of a request
 every row, and this page is what they agree on. Of a column, a value is looked at in this order, and the first that applies ends it:
 
 1. *present*: the row has no such key; a whole table breaks it once, for all of its rows.
-2. null: None, NaN, NaT and pandas.NA are null. It breaks *null* unless the column is nullable, and nothing else.
+2. null: None, NaN of a float, NaT and pandas.NA are null, and no other object is. It breaks *null* unless the column is nullable, and
+   nothing else.
 3. *type*: float takes numbers, int takes integers, neither takes truth values; bool takes truth values; string takes str; time takes
    datetimes without and time_utc those with a zone, and a date is its midnight without one.
 4. *exact*: an integer that is beyond 2^53 in a float column, or beyond 64 bits in an int column. *unicode*: half a surrogate pair.
 5. The rest, each by itself: *finite*, *low*, *high* (a float32 is compared as the float64 that it is), *category*, *pattern* (found in the
    text, which has at most `pattern.LONGEST_MATCHED` characters), *shortest*, *longest*, *unique* (this value is that of an earlier row;
-   0.0 and -0.0 are one), *stale*.
+   0.0 and -0.0 are one, and so are times of one moment), *stale*.
 
 *stale* holds where the value is null; else its event time must be there and lie at most ``max_age`` before the moment of use. *future* is
-about the event time: it lies after ``as_of``, or more than `CLOCK_SKEW_S` after now. A *rule* is broken where its expression is false.
+about the event time: it lies after ``as_of``, or more than `CLOCK_SKEW_S` after now. The moment of use is ``as_of`` or, where the row has
+none, now; an event time without a zone is held against ``as_of`` alone, because nobody knows which moment it is. A *rule* is broken where
+its expression is false.
 *distribution* is about a whole data set, so `rows.py` does not ask it: a request has none (see `expected.py`).
 """
 
@@ -74,11 +77,18 @@ class ColumnPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How old a value may be, or, without ``max_age_s``, that an event time may not lie ahead; ``as_of`` is empty for now."""
+    """How old a value may be, or, without ``max_age_s``, that an event time may not lie ahead.
+
+    Attributes
+    ----------
+    as_of : the column that says when the row is used; empty for now
+    by_clock : whether the event time can be compared with now
+    """
 
     column: str
     event_time: str
     as_of: str
+    by_clock: bool
     demand: Demand
     max_age_s: int | None = None
 
@@ -227,14 +237,16 @@ def _ages(contract: Contract, columns: list[Column], default: Action, *, clock: 
         if column.max_age and event in known:
             what = f"column {column.name!r} is older than {column.max_age}, or of unknown age,"
             demand = demand_on(column, "stale", what, default, kind="freshness")
-            plans.append(AgePlan(column=column.name, event_time=event, as_of=as_of, demand=demand, max_age_s=seconds(column.max_age)))
+            plans.append(_age(column.name, known[event], as_of, demand=demand, max_age_s=seconds(column.max_age)))
             events += [event] if event not in events else []
     for event in events:
         what = f"column {event!r} lies after {as_of!r}" if as_of else f"column {event!r} lies in the future"
-        plans.append(
-            AgePlan(column=event, event_time=event, as_of=as_of, demand=demand_on(known[event], "future", what, default, kind="freshness"))
-        )
-    return tuple(plans)
+        plans.append(_age(event, known[event], as_of, demand=demand_on(known[event], "future", what, default, kind="freshness")))
+    return tuple(plan for plan in plans if plan.as_of or plan.by_clock)
+
+
+def _age(column: str, event: Column, as_of: str, *, demand: Demand, max_age_s: int | None = None) -> AgePlan:
+    return AgePlan(column=column, event_time=event.name, as_of=as_of, by_clock=event.type == "time_utc", demand=demand, max_age_s=max_age_s)
 
 
 def _rules(contract: Contract, columns: list[Column], default: Action) -> tuple[RulePlan, ...]:
@@ -254,6 +266,11 @@ def _rules(contract: Contract, columns: list[Column], default: Action) -> tuple[
 def column_types(contract: Contract) -> dict[str, ColumnType]:
     """Type by name of every column of either view."""
     return {field.name: field.type for field in (*contract.inputs, *contract.training_only) if isinstance(field, Column)}
+
+
+def types_read(contract: Contract) -> dict[str, ColumnType]:
+    """What the columns of a file of texts alone are read as, which are a text as well."""
+    return column_types(contract) | {field.name: "string" for field in contract.inputs if isinstance(field, Text)}
 
 
 def compiled(column: Column) -> re.Pattern[str] | None:

@@ -7,6 +7,7 @@ null stays an integer.
 
 import datetime
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,9 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.live_images import images, is_image
 from jupyter_mlprod.core.mixed import Odd, odd
 from jupyter_mlprod.core.raw import Array, Raw, object_array
+from jupyter_mlprod.core.values import NO_VALUE
 
 NONE = type(None)
-NO_VALUE = ("NAType", "NaTType")
-"""Types of pandas whose one value is null."""
 KEPT = (bool, int, float, str, bytes, datetime.datetime, datetime.date, NONE, Odd)
 NUMBERS = "fiub"
 AS_ROWS = "give an array, a table, or a mapping of columns"
@@ -149,7 +149,7 @@ def _kept(value: Any) -> Any:
 
 def _table(names: Iterable[Any], columns: Iterable[Array]) -> dict[str, Array]:
     texts = list(map(str, names))
-    twice = next((name for name in texts if texts.count(name) > 1), None) if len(set(texts)) < len(texts) else None
+    twice = next((name for name, count in Counter(texts).items() if count > 1), None)
     if twice is not None:
         raise MlprodError(Code.BAD_DATA, f"two columns are named {twice[:80]!r}", hint="give each column a name of its own")
     return dict(zip(texts, columns, strict=True))

@@ -6,6 +6,7 @@ Cyrillic and Greek, which keyboards bring, and not the thousands of the Unicode 
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 MOST_DISTINCT = 10_000
 """Where a column has more values that are no category, it is another column, and none of them is looked at."""
@@ -32,30 +33,41 @@ def looks_of(text: str) -> tuple[str, str]:
     return seen.casefold(), seen.translate(CONFUSABLE).casefold()
 
 
-def alike(bad: Mapping[str, int], categories: Sequence[str]) -> str:
-    """What a sentence about values that are no category goes on with; empty when none looks like one.
-
-    Parameters
-    ----------
-    bad : value → rows that have it
+class Looks:
+    """What some categories look like, made when the first value that is none of them is asked about.
 
     Examples
     --------
-    >>> alike({"a ": 2, "b": 1}, ("A",))
+    >>> Looks(("A",)).alike({"a ": 2, "b": 1})
     "; 2 rows look like category 'A' and are written differently"
     """
-    if not bad or len(bad) > MOST_DISTINCT:
-        return ""
-    known: dict[str, str] = {}
-    for category in categories:
-        for look in looks_of(category):
-            known.setdefault(look, category)
-    rows: dict[str, int] = {}
-    for value, count in bad.items():
-        for category in [known[look] for look in looks_of(value) if look in known][:1]:
-            rows[category] = rows.get(category, 0) + count
-    told = sorted(rows, key=categories.index)[:MOST_TOLD]
-    return "".join(_told(name, rows[name]) for name in told)
+
+    def __init__(self, categories: Sequence[str]) -> None:
+        self.categories = categories
+
+    @cached_property
+    def known(self) -> dict[str, int]:
+        """The number of the first category of each look."""
+        known: dict[str, int] = {}
+        for number, category in enumerate(self.categories):
+            for look in looks_of(category):
+                known.setdefault(look, number)
+        return known
+
+    def alike(self, bad: Mapping[str, int]) -> str:
+        """What a sentence about values that are no category goes on with; empty when none looks like one.
+
+        Parameters
+        ----------
+        bad : value → rows that have it
+        """
+        if not bad or len(bad) > MOST_DISTINCT:
+            return ""
+        rows: dict[int, int] = {}
+        for value, count in bad.items():
+            for number in [self.known[look] for look in looks_of(value) if look in self.known][:1]:
+                rows[number] = rows.get(number, 0) + count
+        return "".join(_told(self.categories[number], rows[number]) for number in sorted(rows)[:MOST_TOLD])
 
 
 def _told(name: str, rows: int) -> str:

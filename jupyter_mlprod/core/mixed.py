@@ -71,6 +71,13 @@ def from_json(text: str) -> Any:
     tag, said = next(iter(plain.items())) if isinstance(plain, dict) and len(plain) == 1 else ("", "")
     if not isinstance(said, str):
         raise ValueError("a value says no type")
+    try:
+        return _tagged(str(tag), said)
+    except ValueError:  # whose words would quote the value
+        raise ValueError("a value is none of the type that it says") from None
+
+
+def _tagged(tag: str, said: str) -> Any:
     match tag:
         case "int":
             return int(said, 16)

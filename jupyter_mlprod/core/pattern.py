@@ -1,19 +1,18 @@
 """Patterns of a contract: Python's regular expressions, without those whose time grows beyond all measure.
 
 A request must not be able to stop the service by a text that a pattern takes for ever to refuse. What makes that possible is a repetition
-of something that is itself repeated or has alternatives, so it is refused; and a text of more than `LONGEST_MATCHED` characters matches
-no pattern.
+of something that is itself repeated or has alternatives, so it is refused; and so are repetitions one after the other that could share a
+text in too many ways (`pattern_steps.py`). A text of more than `LONGEST_MATCHED` characters matches no pattern.
 """
 
 import re
 from re import _constants, _parser  # type: ignore[attr-defined]  # the parser that `re` itself uses; the only tree of a pattern there is
 from typing import Any
 
+from jupyter_mlprod.core.pattern_steps import REPEATS, WRITTEN_OUT, takes_long
+
 LONGEST_PATTERN = 1_000
 LONGEST_MATCHED = 1_000
-MANY = 10
-"""From so many repetitions on, what is repeated must be simple."""
-REPEATS = {_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT}
 REFUSED = {
     _constants.GROUPREF: "a back reference",
     _constants.GROUPREF_EXISTS: "a conditional group",
@@ -37,7 +36,9 @@ def pattern_fault(text: str) -> str:
         tree = _parser.parse(text)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is no regular expression: {error}"
-    return _fault(tree, repeated=False)
+    if fault := _fault(tree, repeated=False):
+        return fault
+    return "can match in too many ways, which can take for ever" if takes_long(text, longest=LONGEST_MATCHED) else ""
 
 
 def _fault(tree: Any, *, repeated: bool) -> str:
@@ -45,10 +46,10 @@ def _fault(tree: Any, *, repeated: bool) -> str:
         if op in REFUSED:
             return f"holds {REFUSED[op]}, which can take for ever"
         if op in REPEATS:
-            _, most, body = argument
-            if repeated and most > 1:
+            least, most, body = argument
+            if repeated and (most > 1 or least < most):
                 return "repeats what is itself repeated, which can take for ever"
-            parts = [(body, repeated or most > MANY)]
+            parts = [(body, repeated or most > WRITTEN_OUT)]
         elif op is _constants.BRANCH:
             if repeated:
                 return "repeats alternatives, which can take for ever"

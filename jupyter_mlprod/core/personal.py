@@ -5,7 +5,7 @@ length, no order.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -25,7 +25,23 @@ def at_rest(contract: Contract, raw: Raw) -> Raw:
     fields = {field.name: field for field in contract.inputs}
     if not isinstance(raw, Mapping):
         return _kept(contract.inputs[0], raw, n=len(raw))
-    return {name: _kept(fields[name], array, n=rows(raw)) if name in fields else array for name, array in raw.items()}
+    made = {name: _kept(fields[name], array, n=rows(raw)) if name in fields else array for name, array in raw.items()}
+    return made | {name: raw[other] for name, other in _as_old_as(contract) if name in raw and other in raw}
+
+
+def _as_old_as(contract: Contract) -> Iterator[tuple[str, str]]:
+    """A personal time, and one that is not personal, at which it may be set: made up by itself, it would be too old or not yet there."""
+    as_of = contract.freshness.as_of if contract.freshness else ""
+    fields = {field.name: field for field in contract.inputs}
+    if as_of not in fields:
+        return
+    events = {contract.freshness.event_time if contract.freshness else ""}
+    events |= {str(field.event_time) for field in contract.inputs if isinstance(field, Column) and field.event_time}
+    for event in sorted(events & set(fields)):
+        if is_personal(fields[event]) and not is_personal(fields[as_of]):
+            yield event, as_of
+        elif is_personal(fields[as_of]) and not is_personal(fields[event]):
+            yield as_of, event
 
 
 def _kept(field: Input, array: Array, *, n: int) -> Array:

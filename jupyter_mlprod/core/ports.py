@@ -12,7 +12,7 @@ import msgspec
 
 from jupyter_mlprod.core.bundle import Bundle, Origin, Training
 from jupyter_mlprod.core.combine import Combine
-from jupyter_mlprod.core.contract import Contract, View
+from jupyter_mlprod.core.contract import ColumnType, Contract, View
 from jupyter_mlprod.core.evidence import TakenBy
 from jupyter_mlprod.core.policy import Policy
 from jupyter_mlprod.core.record import Record
@@ -153,10 +153,13 @@ class Modules(Protocol):
 
 
 class Data(Protocol):
-    """Data files: arrays and tables, read and written; ``sample`` gives no more rows than memory has room for, and how many there are."""
+    """Data files: arrays and tables, read and written; ``sample`` gives no more rows than memory has room for, and how many there are.
 
-    def read(self, path: str) -> "Raw": ...
-    def sample(self, path: str) -> "tuple[Raw, int]": ...
+    ``types`` say what the columns of a file hold that says nothing of it itself.
+    """
+
+    def read(self, path: str, *, types: Mapping[str, ColumnType] | None = None) -> "Raw": ...
+    def sample(self, path: str, *, types: Mapping[str, ColumnType] | None = None) -> "tuple[Raw, int]": ...
     def write(self, raw: "Raw", path: Path) -> Path: ...
     def from_live(self, value: Any) -> "Raw": ...
 

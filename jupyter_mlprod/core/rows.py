@@ -34,7 +34,7 @@ from jupyter_mlprod.core.demands import (
 from jupyter_mlprod.core.expression import Value, evaluator, microseconds
 from jupyter_mlprod.core.pattern import LONGEST_MATCHED, matches
 from jupyter_mlprod.core.raw import Array
-from jupyter_mlprod.core.values import is_unicode, moment, state_of
+from jupyter_mlprod.core.values import is_unicode, moment, since_epoch, state_of
 
 Values = Sequence[Any] | Array
 NUMBERS = frozenset({float, int, np.float64, type(None)})
@@ -42,11 +42,12 @@ NUMBERS = frozenset({float, int, np.float64, type(None)})
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """A demand, and every row that breaks it, ascending; ``values`` are what stands there, where it is about a column."""
+    """A demand, and every row that breaks it, ascending; ``values`` are what stands there in its column or in ``tells``."""
 
     demand: Demand
     rows: tuple[int, ...]
     values: tuple[Any, ...] = ()
+    tells: str = ""
 
 
 class RowChecker:
@@ -106,10 +107,10 @@ class RowChecker:
     def _aged(self, age: AgePlan, named: Mapping[str, Values], *, rows: int, now: datetime.datetime | None) -> list[Broken]:
         events = self._usable(age.event_time, named, rows=rows)
         uses = self._usable(age.as_of, named, rows=rows) if age.as_of else [None] * rows
-        values = self._usable(age.column, named, rows=rows)
+        held = self._usable(age.column, named, rows=rows)
         bad = []
-        for row, (value, event, use) in enumerate(zip(values, events, uses, strict=True)):
-            used, slack = (use, 0) if use is not None else (now, CLOCK_SKEW_S)
+        for row, (value, event, use) in enumerate(zip(held, events, uses, strict=True)):
+            used, slack = (use, 0) if use is not None else (now if age.by_clock else None, CLOCK_SKEW_S)
             if used is None:
                 continue
             elapsed = None if event is None else (microseconds(moment(used)) - microseconds(moment(event))) / 1e6
@@ -119,7 +120,8 @@ class RowChecker:
                 broken = value is not None and (elapsed is None or elapsed > age.max_age_s)
             if broken:
                 bad.append(row)
-        return [Broken(demand=age.demand, rows=tuple(bad), values=tuple(events[row] for row in bad))] if bad else []
+        values = tuple(events[row] for row in bad)
+        return [Broken(demand=age.demand, rows=tuple(bad), values=values, tells=age.event_time)] if bad else []
 
     def _ruled(
         self, rule: RulePlan, evaluate: Callable[[Mapping[str, Value]], Value], named: Mapping[str, Values], *, rows: int
@@ -204,13 +206,14 @@ class _ColumnChecker:
                     bad[state].append(row)
                 continue
             if value not in known:
-                known[value] = broken_by(self.plan.column, value, self.pattern)
+                known[value] = broken_by(self.plan.column, value, self.pattern, categories=self.categories)
             for check in known[value]:
                 bad[check].append(row)
             if "unique" in bad:
-                if value in seen:
+                key = since_epoch(moment(value)) if isinstance(value, datetime.date) else value
+                if key in seen:
                     bad["unique"].append(row)
-                seen.add(value)
+                seen.add(key)
         found = [
             Broken(demand=self.plan.demands[check], rows=tuple(rows), values=tuple(values[row] for row in rows))
             for check, rows in bad.items()
@@ -225,8 +228,15 @@ def _some_absent(broken: Broken, rows: int) -> Broken:
     return Broken(demand=msgspec.structs.replace(broken.demand, what=what), rows=broken.rows)
 
 
-def broken_by(column: Column, value: Any, pattern: re.Pattern[str] | None = None) -> list[Check]:
-    """The demands that a value of the column's type breaks by itself, in the order of the list in `demands.py`."""
+def broken_by(
+    column: Column, value: Any, pattern: re.Pattern[str] | None = None, *, categories: Container[str] | None = None
+) -> list[Check]:
+    """The demands that a value of the column's type breaks by itself, in the order of the list in `demands.py`.
+
+    Parameters
+    ----------
+    pattern, categories : those of the column, made ready by who asks for many values
+    """
     found: list[Check] = []
     low, high = whole_limits(column)
     if column.type == "float" and math.isinf(value):
@@ -235,7 +245,7 @@ def broken_by(column: Column, value: Any, pattern: re.Pattern[str] | None = None
         found.append("low")
     if high is not None and value > high:
         found.append("high")
-    if column.categories and value not in column.categories:
+    if column.categories and value not in (column.categories if categories is None else categories):
         found.append("category")
     if column.pattern and not matches(pattern or re.compile(column.pattern), value):
         found.append("pattern")

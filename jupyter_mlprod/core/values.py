@@ -13,18 +13,22 @@ EPOCH = datetime.datetime(1970, 1, 1)
 EPOCH_UTC = EPOCH.replace(tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
+NO_VALUE = ("NAType", "NaTType")
+"""Types of pandas whose one value is null."""
+NUMPY_NULLABLE = ("float", "longdouble", "datetime64", "timedelta64")
+"""How the names of numpy's scalars begin of which one value is null."""
+
 State = Literal["", "null", "type", "exact", "unicode"]
 """Empty for a value that is one of the column's type."""
 
 
 def is_null(value: object) -> bool:
-    """None, NaN, NaT and pandas.NA."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas.NA does not say whether it equals itself
+    """None, NaN of a float, NaT and pandas.NA; by its type, because what an object of any other says of itself may be anything."""
+    if value is None or type(value).__name__ in NO_VALUE:
         return True
-    except ValueError:  # an array inside an object array
-        return False
+    kind = type(value)
+    is_known = isinstance(value, float) or (kind.__module__ == "numpy" and kind.__name__.startswith(NUMPY_NULLABLE))
+    return is_known and bool(value != value)
 
 
 def state_of(kind: ColumnType, value: Any) -> State:

@@ -14,8 +14,9 @@ from jupyter_mlprod.core.answer import prepared_inputs
 from jupyter_mlprod.core.batch import LENGTHS, named_inputs, readied
 from jupyter_mlprod.core.checked import Checked, by_kind, measures_of, not_run
 from jupyter_mlprod.core.conformance import Conformance
-from jupyter_mlprod.core.contract import Column, Input, Tensor, fields_of, is_personal
+from jupyter_mlprod.core.contract import Column, ColumnType, Input, Tensor, fields_of, is_personal
 from jupyter_mlprod.core.data_quality import holds_images, image_quality, table_quality, tensor_quality
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
 from jupyter_mlprod.core.image_folder import files_in
@@ -89,7 +90,8 @@ def _folder(request: Check, found: Found, ports: Ports) -> Checks:
 def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     contract, file = found.bundle.contract, Path(request.data)
     row_by_row = request.prepared or request.online or request.validation
-    raw, n = _whole(request.data, ports) if row_by_row else ports.data.sample(request.data)
+    types = types_read(contract)
+    raw, n = _whole(request.data, ports, types) if row_by_row else ports.data.sample(request.data, types=types)
     source = file if file.suffix in STREAMED else raw
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
     result = ports.frames.check(contract, source, view=request.view, now=now)
@@ -112,9 +114,9 @@ def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     return parts, result.rows, context
 
 
-def _whole(path: str, ports: Ports) -> tuple[Raw, int]:
+def _whole(path: str, ports: Ports, types: Mapping[str, ColumnType]) -> tuple[Raw, int]:
     """All rows, and how many."""
-    raw = ports.data.read(path)
+    raw = ports.data.read(path, types=types)
     return raw, rows(raw)
 
 
@@ -177,7 +179,7 @@ def _both(found: Found, raw: Raw, wanted: Raw, ports: Ports) -> tuple[dict[str, 
 
 
 def _skew(request: Check, found: Found, named: Mapping[str, Array], ports: Ports, context: dict[str, str]) -> Checked:
-    online = ports.data.read(request.online)
+    online = ports.data.read(request.online, types=types_read(found.bundle.contract))
     context["online"] = raw_digest(online)
     context["tolerance"] = f"{request.tolerance:g}"
     logged, names = _table(online, "--online"), [name.strip() for name in request.key.split(",")]
@@ -199,7 +201,7 @@ def _skew(request: Check, found: Found, named: Mapping[str, Array], ports: Ports
 def _leakage(request: Check, found: Found, named: Mapping[str, Array], ports: Ports, context: dict[str, str]) -> list[Checked]:
     other: Mapping[str, Array] | None = None
     if request.validation:
-        raw = ports.data.read(request.validation)
+        raw = ports.data.read(request.validation, types=types_read(found.bundle.contract))
         context["validation"] = raw_digest(raw)
         other = named_inputs(found.bundle.contract, raw)
     return leak_search(found.bundle.contract, named, target=request.target, other=other)

@@ -16,6 +16,7 @@ from jupyter_mlprod.core.contract_data import contract_of_data
 from jupyter_mlprod.core.contract_diff import contract_diff
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
 from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
@@ -112,7 +113,8 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     if request.data:
         if request.out or request.to != "record":
             raise MlprodError(Code.BAD_REQUEST, "contract show --data takes no --to and no --out", hint="mlprod contract --help")
-        return portray(contract, ports.data.read(request.data), about=_about(request.subject, ports), now=ports.now())
+        raw = ports.data.read(request.data, types=types_read(contract))
+        return portray(contract, raw, about=_about(request.subject, ports), now=ports.now())
     unsaid: tuple[str, ...] = ()
     match request.to:
         case "record":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jupyter_mlprod.core.admission import Admission, chunk_of
 from jupyter_mlprod.core.answer import class_probabilities, decided, scores_of
 from jupyter_mlprod.core.bundle import Bundle
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.ports import Ports
@@ -31,7 +32,7 @@ def run(request: Evaluate, ports: Ports) -> Evidence:
     """Answer every row, compare with the target, and put intervals on what comes out."""
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
-    raw = ports.data.read(request.data)
+    raw = ports.data.read(request.data, types=types_read(found.bundle.contract))
     target = _values(request.target, raw, ports)
     if len(target) != rows(raw) or not len(target):
         raise MlprodError(Code.BAD_DATA, f"{rows(raw)} rows of data and {len(target)} of target")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jupyter_mlprod.core.admission import IMPUTED, PASSED, Admission, chunk_of
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.listing import Cell, Listing
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.raw import Array
@@ -23,7 +24,7 @@ def run(request: Predict, ports: Ports) -> Listing:
     """Answer every row; the first rows are shown, all of them go to ``out``."""
     found = find_bundle(request.subject, ports)
     check_trust(found, ports, trust=request.trust)
-    raw = ports.data.read(request.data)
+    raw = ports.data.read(request.data, types=types_read(found.bundle.contract))
     admission = Admission(found.bundle.contract)
     admitted = admission.admit_data(raw, name=found.bundle.name, now=ports.now())
     runtime = ports.runtimes.open(found.folder, found.bundle, threads=request.threads)

@@ -1,5 +1,6 @@
 """Texts at rest: what is written is read back, in little room, and a file whose texts do not fit together is refused."""
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from jupyter_mlprod.adapters.data_files import SAMPLED_VALUES, DataFiles
+from jupyter_mlprod.adapters.frames import Frames
+from jupyter_mlprod.adapters.frames.source import opened
+from jupyter_mlprod.core.batch import check_batch
+from jupyter_mlprod.core.contract import Column, ColumnType, Contract, Text
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.mixed import MIXED
 from jupyter_mlprod.core.npy import ENDS, UTF8
 from jupyter_mlprod.core.raw import NULL, object_array, raw_digest
+from jupyter_mlprod.workspace import no_progress
 
 FILES = DataFiles()
 LONG = ["", "b", "ü🙂 ", "half \ud800", "end\0", "x" * 1_000_000, *["y"] * 500]
@@ -188,3 +195,55 @@ def test_a_file_of_few_values_is_its_own_sample(tmp_path: Path) -> None:
     sampled, whole = DataFiles().sample(path)
     assert isinstance(sampled, dict)
     assert (sampled["row"].tolist(), whole) == ([3, 1, 2], 3)
+
+
+TYPED: dict[str, ColumnType] = {
+    "zip": "string", "at": "time", "seen": "time_utc", "f": "float", "i": "int", "b": "bool", "absent": "float",
+}  # fmt: skip
+ROWS_OF_TEXTS = """zip,at,seen,f,i,b,other
+01234,2026-01-01T00:00:00,2026-01-01T00:00:00Z,9007199254740993,9223372036854775808,true,01
+,2026-01-02,2026-01-01 02:00:00+02:00,1,3,False,2
+x,soon,,1e400,2.5,1,3
+"""
+
+
+def test_a_csv_is_read_as_the_contract_declares_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS_OF_TEXTS)
+    read = FILES.read(str(tmp_path / "rows.csv"), types=TYPED)
+    assert isinstance(read, dict)
+    assert list(read) == ["zip", "at", "seen", "f", "i", "b", "other"]
+    midnight = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert read["zip"].tolist() == ["01234", None, "x"]
+    assert read["at"].tolist() == [datetime.datetime(2026, 1, 1), datetime.datetime(2026, 1, 2), "soon"]
+    assert read["seen"].tolist() == [midnight, midnight, None]
+    assert read["f"].tolist() == [2**53 + 1, 1.0, float("inf")]
+    assert read["i"].tolist() == [2**63, 3, "2.5"]
+    assert read["b"].tolist() == [True, False, "1"]
+    assert read["other"].tolist() == [1, 2, 3]
+    sampled, n = FILES.sample(str(tmp_path / "rows.csv"), types=TYPED)
+    assert isinstance(sampled, dict)
+    assert (n, sampled["zip"].tolist()) == (3, read["zip"].tolist())
+
+
+def test_a_csv_that_is_held_in_pieces_and_one_that_is_read_break_the_same_demands(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS_OF_TEXTS)
+    contract = Contract(inputs=tuple(Column(name=name, type=kind) for name, kind in TYPED.items()), outputs=())
+    read = FILES.read(str(tmp_path / "rows.csv"), types=types_read(contract))
+    assert Frames(no_progress).check(contract, tmp_path / "rows.csv", view="serving") == check_batch(contract, read)
+
+
+def test_the_texts_of_a_text_model_stay_texts_in_a_csv(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text\n12\n007\n")
+    contract = Contract(inputs=(Text(name="text"),), outputs=())
+    assert check_batch(contract, FILES.read(str(tmp_path / "rows.csv"), types=types_read(contract))).violations == ()
+
+
+def test_a_changed_byte_in_the_head_of_an_array_is_one_line(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3.0))
+    whole = (tmp_path / "a.npy").read_bytes()
+    for at in range(10, 70):
+        for byte in b"\"'\0({\\,\n":
+            (tmp_path / "a.npy").write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+            for read in (lambda: FILES.read(str(tmp_path / "a.npy")), lambda: opened(tmp_path / "a.npy", types={"a": "float"})):
+                with contextlib.suppress(MlprodError):
+                    read()

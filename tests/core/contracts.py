@@ -23,6 +23,7 @@ def columns(draw: st.DrawFn, name: str, *, training: bool = False) -> Column:
     said: dict[str, Any] = {"nullable": draw(st.booleans()), "unit": draw(st.sampled_from(["", "mm"]))}
     if kind in ("float", "int"):
         low, high = sorted((draw(LIMITS), draw(LIMITS)))
+        high = max(high, low + 1) if kind == "int" else high  # an integer lies between them
         said |= {"low": draw(st.sampled_from([None, low])), "high": draw(st.sampled_from([None, high]))}
     if kind == "string":
         said |= {

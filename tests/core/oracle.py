@@ -32,17 +32,57 @@ def broken_rows(contract: Contract, data: dict[str, list[Any]], *, view: View, n
         if column.unique is True:
             for row in range(rows):
                 if usable(column, data[name][row]) and any(
-                    usable(column, data[name][before]) and data[name][before] == data[name][row] for before in range(row)
+                    usable(column, data[name][before]) and same(data[name][before], data[name][row]) for before in range(row)
                 ):
                     found.setdefault((name, "unique"), []).append(row)
     ages(contract, columns, data, rows, now, found)
     for rule, text in (contract.rules or {}).items():
         tree = ast.parse(text.strip(), mode="eval").body
-        if {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - FUNCTIONS <= set(columns):
+        if columns_named(tree) <= set(columns):
             for row in range(rows):
                 if meaning(tree, values_of(columns, data, row)) is False:
                     found.setdefault((rule, "rule"), []).append(row)
     return found
+
+
+def far_off(contract: Contract, data: dict[str, list[Any]], *, view: View) -> set[str]:
+    """The columns whose distribution lies further from what is expected than the limit and chance allow."""
+    found = set()
+    for column in fields_of(contract, view):
+        if not isinstance(column, Column) or column.expected is UNSET or column.name not in data:
+            continue
+        wanted, values = column.expected, [value for value in data[column.name] if usable(column, value)]
+        if wanted.edges:
+            at = [sum(value >= edge for edge in wanted.edges) for value in values]
+            shares = list(wanted.shares)
+        else:
+            texts = [str(value).lower() if column.type == "bool" else value for value in values]
+            at = [wanted.values.index(text) if text in wanted.values else len(wanted.values) for text in texts]
+            shares = [*wanted.shares, 1 - sum(wanted.shares)]
+        n = len(values)
+        if n:
+            distance = sum(abs(at.count(k) / n - share) for k, share in enumerate(shares)) / 2
+            chance = math.sqrt((len(shares) * math.log(2) + math.log(20)) / (2 * n))
+            found |= {column.name} if distance - chance > wanted.at_most + 1e-9 else set()
+    return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are one; of times, whether they are one moment, whatever a clock showed."""
+    return bool(as_utc(one) == as_utc(other)) if isinstance(one, datetime.date) else bool(one == other)
+
+
+def as_utc(value: datetime.date) -> datetime.datetime:
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+
+
+def columns_named(tree: ast.expr) -> set[str]:
+    """Those that stand there by their names or in ``col()``."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "col"]
+    named = {str(one.args[0].value) for one in calls if isinstance(one.args[0], ast.Constant)}
+    return named | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - FUNCTIONS
 
 
 def null(value: Any) -> bool:
@@ -108,14 +148,14 @@ def ages(contract: Contract, columns: dict[str, Column], data: dict[str, list[An
             events += [event]
             most = datetime.timedelta(seconds=int(column.max_age[:-1]) * UNITS[column.max_age[-1]])
             for row in range(rows):
-                used, _ = moment_of_use(columns, data, row, as_of, now)
+                used, _ = moment_of_use(columns, data, row, as_of=as_of, event=event, now=now)
                 at = moment(columns, data, row, event)
                 has_value = column.name in data and usable(column, data[column.name][row])
                 if has_value and used is not None and (at is None or used - at > most):
                     found.setdefault((column.name, "stale"), []).append(row)
     for event in set(events):
         for row in range(rows):
-            used, slack = moment_of_use(columns, data, row, as_of, now)
+            used, slack = moment_of_use(columns, data, row, as_of=as_of, event=event, now=now)
             at = moment(columns, data, row, event)
             if used is not None and at is not None and at - used > slack:
                 found.setdefault((event, "future"), []).append(row)
@@ -125,15 +165,16 @@ def moment(columns: dict[str, Column], data: dict[str, list[Any]], row: int, nam
     """A time as one of UTC, so that all can be compared."""
     if name not in data or not usable(columns[name], data[name][row]):
         return None
-    value = data[name][row]
-    if not isinstance(value, datetime.datetime):
-        value = datetime.datetime(value.year, value.month, value.day)
-    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+    return as_utc(data[name][row])
 
 
-def moment_of_use(columns: dict[str, Column], data: dict[str, list[Any]], row: int, as_of: str, now: Any) -> tuple[Any, datetime.timedelta]:
+def moment_of_use(
+    columns: dict[str, Column], data: dict[str, list[Any]], row: int, *, as_of: str, event: str, now: Any
+) -> tuple[Any, datetime.timedelta]:
+    """That of the row, or now where the event time is a moment and not only what some clock showed."""
     at = moment(columns, data, row, as_of) if as_of else None
-    return (now, datetime.timedelta(seconds=300)) if at is None else (at, datetime.timedelta(0))
+    clock = now if columns[event].type == "time_utc" else None
+    return (clock, datetime.timedelta(seconds=300)) if at is None else (at, datetime.timedelta(0))
 
 
 def values_of(columns: dict[str, Column], data: dict[str, list[Any]], row: int) -> dict[str, Any]:
@@ -147,7 +188,7 @@ def values_of(columns: dict[str, Column], data: dict[str, list[Any]], row: int) 
     return values
 
 
-FUNCTIONS = {"abs", "min", "max", "is_null", "length"}
+FUNCTIONS = {"abs", "col", "min", "max", "is_null", "length"}
 
 
 def meaning(node: ast.expr, row: dict[str, Any]) -> Any:
@@ -162,8 +203,14 @@ def meaning(node: ast.expr, row: dict[str, Any]) -> Any:
         case ast.UnaryOp():
             value = meaning(node.operand, row)
             return None if value is None else (not value) if isinstance(node.op, ast.Not) else -value
-        case ast.Compare(ops=[op], comparators=[right]):
-            return compared(op, meaning(node.left, row), right, row)
+        case ast.Compare():
+            lefts = [node.left, *node.comparators]
+            told = [
+                compared(op, meaning(left, row), right, row) for left, op, right in zip(lefts, node.ops, node.comparators, strict=False)
+            ]
+            return junction(told, decided=False)
+        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str(name))]):
+            return row[name]
         case ast.BinOp():
             return arithmetic(node.op, meaning(node.left, row), meaning(node.right, row))
         case ast.Call(func=ast.Name(id="is_null"), args=[one]):

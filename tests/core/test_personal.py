@@ -1,12 +1,14 @@
 """What stands at rest for personal data keeps the contract and comes from no person."""
 
+import datetime
+
 import numpy as np
 import pytest
 
 from jupyter_mlprod.core.batch import check_batch
-from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract import Column, Contract, Freshness, Input, Tensor, Text
 from jupyter_mlprod.core.personal import at_rest
-from jupyter_mlprod.core.raw import Array
+from jupyter_mlprod.core.raw import Array, object_array
 
 OUT = (Tensor(name="p", dtype="float32", shape=("batch", 2)),)
 
@@ -61,3 +63,21 @@ def test_a_personal_text_is_short_enough() -> None:
 def test_what_is_not_personal_stays_as_it_is() -> None:
     raw = np.ones((2, 3))
     assert at_rest(contract(Tensor(name="x", dtype="float64", shape=("batch", 3))), raw) is raw
+
+
+@pytest.mark.parametrize("personal", [("seen",), ("used",), ("seen", "used")], ids=", ".join)
+def test_a_personal_time_is_made_up_as_old_as_the_contract_allows(personal: tuple[str, ...]) -> None:
+    times = [Column(name=name, type="time_utc", pii="visit" if name in personal else "none") for name in ("seen", "used")]
+    load = Column(name="load", type="float", max_age="1h")
+    fresh = Contract(inputs=(load, *times), outputs=OUT, freshness=Freshness(event_time="seen", as_of="used"))
+    asked = [datetime.datetime(2026, 5, 4, hour, tzinfo=datetime.UTC) for hour in (9, 15)]
+    raw: dict[str, Array] = {
+        "load": np.array([1.0, 2.0]),
+        "seen": object_array([moment - datetime.timedelta(minutes=7) for moment in asked]),
+        "used": object_array(asked),
+    }
+    found = at_rest(fresh, raw)
+    assert isinstance(found, dict)
+    assert not check_batch(fresh, found).violations
+    for name in personal:
+        assert not set(found[name].tolist()) & set(raw[name].tolist())

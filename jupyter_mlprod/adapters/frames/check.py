@@ -29,10 +29,11 @@ from jupyter_mlprod.adapters.frames.rules import broken_age, broken_rule, operan
 from jupyter_mlprod.adapters.frames.source import Source
 from jupyter_mlprod.adapters.frames.tally import Tally
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Found
+from jupyter_mlprod.core.contract import is_personal
 from jupyter_mlprod.core.demands import AgePlan, Check, ColumnPlan, Plan
 from jupyter_mlprod.core.expected import distribution_fault
 from jupyter_mlprod.core.expression import KINDS
-from jupyter_mlprod.core.lookalike import MOST_DISTINCT
+from jupyter_mlprod.core.lookalike import MOST_DISTINCT, Looks
 
 Masks = dict[tuple[int, Check], pl.Expr]
 """By the number of a column in the plan and the demand."""
@@ -48,6 +49,11 @@ def _counts(broken: Masks) -> Iterator[pl.Expr]:
     return (mask.sum().alias(f"{index} {check}") for (index, check), mask in broken.items())
 
 
+def looks_of(plan: ColumnPlan) -> Looks | None:
+    """The looks of a column's categories; none of a personal one, because the category that a value looks like tells what it is."""
+    return None if is_personal(plan.column) else Looks(plan.column.categories)
+
+
 class FrameChecker:
     """A plan and what its demands have come to on the pieces so far."""
 
@@ -59,11 +65,11 @@ class FrameChecker:
         self.rows = 0
         self.suspects: set[int] = set()
         self.tallies = {
-            (index, check): Tally(demand, categories=one.column.categories if check == "category" else ())
+            (index, check): Tally(demand, looks=looks_of(one) if check == "category" else None)
             for index, one in self.columns.items()
             for check, demand in one.demands.items()
         }
-        self.ages = [Tally(age.demand) for age in plan.ages]
+        self.ages = [Tally(age.demand, tells=age.event_time) for age in plan.ages]
         self.rules = [Tally(rule.demand) for rule in plan.rules]
         self.texts = [index for index, one in self.columns.items() if asks_texts(one)]
         self.classes: dict[int, list[int]] = {}
@@ -147,7 +153,7 @@ class FrameChecker:
     def _age_mask(self, age: AgePlan, readies: Mapping[int, Ready]) -> pl.Expr:
         usable = {one.column.name: readies[index].usable for index, one in self.columns.items()}
         value, event, use = (usable.get(name) for name in (age.column, age.event_time, age.as_of))
-        return broken_age(age, value=value, event=event, use=use, now=self.now)
+        return broken_age(age, value=value, event=event, use=use, now=self.now if age.by_clock else None)
 
     def _add_whole_rows(
         self, answers: pl.DataFrame, readies: Mapping[int, Ready], frame: pl.DataFrame, columns: Mapping[str, Column]
@@ -178,9 +184,9 @@ class FrameChecker:
 
     def _add_classes(self, answers: pl.DataFrame) -> None:
         for index, one in self.columns.items():
-            names = [name for name in answers.columns if name.startswith(f"{index} class ")]
-            if names:
-                counts = classes_of(one.column, [int(answers[name][0]) for name in names])
+            if one.column.expected:
+                counted = 1 + len(one.column.expected.edges or one.column.expected.values)
+                counts = classes_of(one.column, [int(answers[f"{index} class {i}"][0]) for i in range(counted)])
                 before = self.classes.get(index, [0] * len(counts))
                 self.classes[index] = [a + b for a, b in zip(before, counts, strict=True)]
 

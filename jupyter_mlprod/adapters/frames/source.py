@@ -6,10 +6,10 @@ says itself what its values are.
 
 import contextlib
 import csv
-import datetime
-import re
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ import polars as pl
 
 from jupyter_mlprod.adapters.frames.columns import Column, column_of, part_of
 from jupyter_mlprod.core.contract import ColumnType
+from jupyter_mlprod.core.demands import FLOAT_EXACT
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.raw import Raw, with_nulls
+from jupyter_mlprod.core.text_values import TRUTH, value_of
 
 HEAD_ROWS = 1 << 12
 """The first piece of what is in memory: most of what is broken shows there, and is then counted at once."""
@@ -31,9 +33,13 @@ BROKEN = (
     EOFError,
     KeyError,
     MemoryError,
+    NotImplementedError,
     OSError,
     OverflowError,
+    SyntaxError,
+    TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
     csv.Error,
@@ -41,6 +47,8 @@ BROKEN = (
     pl.exceptions.PanicException,
 )
 """What polars and numpy raise on files that are truncated or none of their kind."""
+QUOTING = (SyntaxError, tokenize.TokenError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""Those in whose words polars and Python's parser repeat what they could not read."""
 NOT_READ = (AttributeError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError, pl.exceptions.PolarsError)
 """What numpy, torch, pandas and polars raise for live objects that are no rows."""
 PIECE_BYTES = 8_000_000
@@ -50,8 +58,6 @@ NULLS = [
     "None", "n/a", "nan", "null",
 ]  # fmt: skip
 """Those of `pandas.read_csv`."""
-TRUTH = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-INTEGER = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")
 
 Piece = tuple[int, dict[str, Column]]
 """How many rows, and their columns."""
@@ -100,8 +106,8 @@ def opened(value: Any, *, types: Mapping[str, ColumnType], head_rows: int = HEAD
 
 
 def one_line(error: BaseException) -> str:
-    """The beginning of what an error says; but not where polars tells the values that it could not compute with."""
-    if isinstance(error, pl.exceptions.InvalidOperationError):
+    """The beginning of what an error says; of one that may quote the data its type alone."""
+    if isinstance(error, QUOTING):
         return type(error).__name__
     return " ".join(str(error).split())[:200]
 
@@ -140,7 +146,7 @@ def _length(column: Any) -> int:
 
 
 def _different(names: list[str]) -> list[str]:
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise MlprodError(Code.BAD_DATA, f"two columns are named {twice[:80]!r}", hint="give each column a name of its own")
     return names
@@ -161,11 +167,12 @@ def _of_file(file: Path, types: Mapping[str, ColumnType], head_rows: int, batch_
 
 @contextlib.contextmanager
 def reading(file: Path | str) -> Iterator[None]:
-    """A file that turns out to be truncated or none of its kind is told in one line."""
+    """A file that turns out to be truncated or none of its kind is told in one line; any error of a query may quote its data."""
     try:
         yield
     except BROKEN as error:
-        raise MlprodError(Code.BAD_DATA, f"{file} cannot be read: {one_line(error)}") from None
+        why = one_line(error) if isinstance(file, Path) else type(error).__name__
+        raise MlprodError(Code.BAD_DATA, f"{file} cannot be read: {why}") from None
 
 
 def npz_columns(file: Path) -> Raw:
@@ -234,23 +241,8 @@ def as_declared(texts: pl.Series, kind: ColumnType) -> Column:
         case "bool":
             read = texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean)
         case "time" | "time_utc":
-            return [_moment(text) for text in texts]
-    if read.null_count() == texts.null_count():
+            return [value_of(text, kind) for text in texts]
+    rounded = kind == "float" and bool((read.abs() >= FLOAT_EXACT).any())
+    if read.null_count() == texts.null_count() and not rounded:
         return read
-    pairs = zip(texts.to_list(), read.to_list(), strict=True)
-    return (
-        [text if value is None and text is not None else value for text, value in pairs] if kind != "int" else [_integer(*p) for p in pairs]
-    )
-
-
-def _moment(text: str | None) -> datetime.datetime | str | None:
-    """A text of ISO 8601, with or without a zone."""
-    try:
-        return None if text is None else datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return text
-
-
-def _integer(text: str | None, value: int | None) -> int | str | None:
-    """An integer beyond 64 bits is still one."""
-    return int(text) if value is None and text is not None and INTEGER.fullmatch(text) else text if value is None else value
+    return [value_of(text, kind) for text in texts]

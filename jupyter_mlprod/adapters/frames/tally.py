@@ -1,7 +1,7 @@
 """What has been found of a demand so far: how many rows break it, the first three and their values, and which values are no category."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -9,7 +9,7 @@ import polars as pl
 from jupyter_mlprod.adapters.frames.columns import Column, values_at
 from jupyter_mlprod.core.conformance import MOST_EXAMPLES, Found
 from jupyter_mlprod.core.demands import Demand
-from jupyter_mlprod.core.lookalike import MOST_DISTINCT, alike
+from jupyter_mlprod.core.lookalike import MOST_DISTINCT, Looks
 
 FIRST_ROWS = 1 << 12
 WIDER = 16
@@ -17,11 +17,18 @@ WIDER = 16
 
 
 class Tally:
-    """One demand; pieces are added in the order of their rows."""
+    """One demand; pieces are added in the order of their rows.
 
-    def __init__(self, demand: Demand, *, categories: Sequence[str] = ()) -> None:
+    Parameters
+    ----------
+    looks : of the categories, where it may be told which of them a value looks like
+    tells : the field whose values are told; empty for that of the demand
+    """
+
+    def __init__(self, demand: Demand, *, looks: Looks | None = None, tells: str = "") -> None:
         self.demand = demand
-        self.categories = categories
+        self.looks = looks
+        self.tells = tells
         self.rows = 0
         self.first: list[int] = []
         self.values: list[Any] = []
@@ -38,7 +45,7 @@ class Tally:
 
     def looks_at_values(self) -> bool:
         """Whether values that are no category are still to be counted."""
-        return self.demand.check == "category" and len(self.no_category) <= MOST_DISTINCT
+        return self.looks is not None and len(self.no_category) <= MOST_DISTINCT
 
     def add_values(self, counts: Mapping[str, int]) -> None:
         """Values that are no category, and the rows that have them."""
@@ -48,8 +55,9 @@ class Tally:
         """The demand as it is told; nothing where no row breaks it."""
         if not self.rows:
             return None
-        note = alike(self.no_category, self.categories) if self.categories else ""
-        return Found(demand=self.demand, rows=self.rows, first=tuple(self.first), values=tuple(self.values), note=note)
+        note = self.looks.alike(self.no_category) if self.looks else ""
+        first, values = tuple(self.first), tuple(self.values)
+        return Found(demand=self.demand, rows=self.rows, first=first, values=values, tells=self.tells, note=note)
 
 
 def first_rows(frame: pl.DataFrame, mask: pl.Expr, wanted: int) -> list[int]:
