@@ -143,6 +143,48 @@ def test_the_name_of_a_column_is_enough_to_withhold_its_values() -> None:
     assert set(found) == {"patient_id.pii"}
 
 
+MAILS = [
+    "jane.doe@corp-mail.org",
+    "jane@example.com",
+    "ring jane.doe@corp-mail.org, please",
+    "jörg@müller.de",
+    "mail a@example.org or b@c.org",
+]
+
+
+@pytest.mark.parametrize("mail", [*MAILS, "DE89 3704 0044 0532 0130 00", "ring +49 30 1234567.", "4111 1111 1111 1111", "at 8.8.8.8."])
+@pytest.mark.parametrize("before", [600, 99_000])
+def test_a_value_of_personal_form_is_not_named_wherever_it_stands_and_however_few_hold_it(mail: str, before: int) -> None:
+    found = of_column(Column(name="ref", type="string"), objects(*["none"] * before, *[mail] * 100))
+    assert set(found) == {"ref.pii"}
+    assert mail not in repr(found)
+
+
+def test_personal_values_are_no_form_of_codes() -> None:
+    values = objects(*[f"A{i % 900:05d}" for i in range(10_000)], *[f"b{i}@mail.com" for i in range(3)])
+    assert set(of_column(Column(name="code", type="string"), values)) == {"code.length"}
+
+
+@pytest.mark.parametrize(
+    "name", ["doctor", "who", "referring physician", "nurse_on_duty", "created_by", "Owner2", "users", "customer", "operator", "author"]
+)
+def test_a_column_of_people_by_its_name_gets_no_categories(name: str) -> None:
+    assert set(of_column(Column(name=name, type="string"), objects(*["Ada", "Bob"] * 100))) == {f"{name}.pii"}
+
+
+@pytest.mark.parametrize("name", ["customer_segment", "patient sex", "owner_type", "user_agent", "by_hand", "whole"])
+def test_a_column_about_a_person_that_says_something_else_is_read(name: str) -> None:
+    assert f"{name}.categories" in of_column(Column(name=name, type="string"), objects(*["Ada", "Bob"] * 100))
+
+
+def test_numbers_of_cards_are_no_limits() -> None:
+    cards = np.array([4111111111111111] * 40)
+    for values in (cards, cards.astype(np.float64)):
+        found = of_column(Column(name="ref", type="int" if values.dtype.kind == "i" else "float"), values)
+        assert set(found) == {"ref.pii"}
+        assert "4111" not in repr(found)
+
+
 def test_a_person_who_says_none_is_believed() -> None:
     found = of_column(Column(name="street", type="string", pii="none", declared=("pii",)), objects(*["A", "B"] * 100))
     assert "street.categories" in found
