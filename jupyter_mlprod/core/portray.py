@@ -24,7 +24,7 @@ from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.reference import HELD_BY, LONGEST, SAMPLED_VALUES, sampled_rows
 from jupyter_mlprod.core.suggest import as_toml, suggestions
 from jupyter_mlprod.core.suggest_personal import is_withheld, personal_proposal, seen_of
-from jupyter_mlprod.core.toml_line import inline, key_text
+from jupyter_mlprod.core.toml_line import dotted, inline
 from jupyter_mlprod.core.values import moment, state_of
 
 MOST_NAMED = 12
@@ -68,7 +68,7 @@ def portray(contract: Contract, raw: Raw, *, about: str, view: View = "serving",
                 sentence=one.sentence,
                 share=one.share,
                 toml=as_toml(one) if one.values else "",
-                settings={".".join(map(key_text, (*one.section, key))): inline(value) for key, value in one.values.items()},
+                settings={dotted((*one.section, key)): inline(value) for key, value in one.values.items()},
             )
             for one in suggestions(contract, raw)
         ),

@@ -164,7 +164,7 @@ def test_suggestions_come_with_the_settings_that_declare_them() -> None:
     portrait = portray(
         Contract(inputs=(Column(name="age", type="float"),), outputs=()), {"age": np.append(np.arange(100.0) % 17, np.nan)}, about="tiny"
     )
-    (nullable,) = [one for one in portrait.suggestions if one.id == "age.nullable"]
+    (nullable,) = [one for one in portrait.suggestions if one.id == "inputs.age.nullable"]
     assert nullable.settings == {"inputs.age.nullable": "true"}
     assert nullable.toml.startswith("[inputs.age]\n# ")
     assert msgspec.json.decode(canonical(portrait), type=Portrait) == portrait

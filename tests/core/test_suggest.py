@@ -9,8 +9,10 @@ import pytest
 
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor, Text
+from jupyter_mlprod.core.contract_change import key_path
 from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.pattern import pattern_fault
+from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.suggest import Suggestion, as_comment, as_toml, suggestions
 from jupyter_mlprod.core.suggest_forms import form_of
@@ -30,7 +32,8 @@ def of_column(column: Column, values: Array, **besides: Array) -> dict[str, Sugg
 
 
 def by_id(contract: Contract, raw: Raw) -> dict[str, Suggestion]:
-    return {one.id: one for one in suggestions(contract, raw)}
+    """By the field and what it is about; that ids are of the whole section is a claim of its own."""
+    return {f"{one.section[-1]}.{one.id.rpartition('.')[2]}": one for one in suggestions(contract, raw)}
 
 
 def declared(contract: Contract, found: list[Suggestion]) -> Contract:
@@ -300,7 +303,28 @@ def test_all_suggestions_together_are_kept_by_the_data_they_come_from() -> None:
     }
     contract = Contract(inputs=tuple(Column(name=name, type=kind) for name, kind in kinds.items()), outputs=())
     found = list(suggestions(contract, raw))
-    assert {one.id for one in found} >= {"age.range", "weight.range", "site.categories", "code.pattern", "gone.nullable", "id.unique"}
+    assert {one.id.removeprefix("inputs.") for one in found} >= {
+        "age.range",
+        "weight.range",
+        "site.categories",
+        "code.pattern",
+        "gone.nullable",
+        "id.unique",
+    }
     made = declared(contract, found)
     assert check_batch(made, raw).violations == ()
     assert {one.id for one in suggestions(made, raw)} <= {one.id for one in found if not one.values}
+
+
+def test_no_two_suggestions_have_the_same_id() -> None:
+    names = ("dup", "dup\u200b", "a.b", "a,b", 'a"b', "a\u2028b", "a: b", " a")
+    columns = tuple(Column(name=name, type="int") for name in names)
+    label = Column(name="label", type="int")
+    contract = Contract(inputs=columns, outputs=(), target=label, training=(msgspec.structs.replace(label, name="inputs"),))
+    raw = {name: RNG.integers(0, 17, size=300) for name in (*names, "label", "inputs")}
+    ids = [one.id for one in suggestions(contract, raw)]
+    assert len(set(ids)) == len(ids)
+    assert {"inputs.dup.range", 'inputs."dup\\u200b".range', 'inputs."a\\u002cb".range', "target.range", "data.inputs.range"} <= set(ids)
+    for one in suggestions(contract, raw):
+        assert key_path(one.id)[:-1] == one.section
+        assert clean(one.id) == one.id

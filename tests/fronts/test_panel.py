@@ -41,12 +41,12 @@ def send(panel: Panel, content: Any) -> None:
 def test_what_is_ticked_is_accepted_and_is_no_longer_suggested() -> None:
     asked = Asked()
     panel = Panel(PORTRAIT, target="contract.toml", accept=asked)
-    assert panel.suggestions == [{"id": "radius.range", "sentence": "97 % of rows within 0 and 16"}]  # a remark cannot be accepted
-    panel.ticked = ["radius.range"]
+    assert panel.suggestions == [{"id": "inputs.radius.range", "sentence": "97 % of rows within 0 and 16"}]  # a remark cannot be accepted
+    panel.ticked = ["inputs.radius.range"]
     assert panel.toml == "[inputs.radius]\n# 97 %\nhigh = 16"
-    send(panel, {"accept": ["radius.range"]})
+    send(panel, {"accept": ["inputs.radius.range"]})
     assert asked.settings == [{"inputs.radius.high": "16"}]
-    assert (panel.message, panel.failed, panel.busy) == ("declared in contract.toml: radius.range", False, False)
+    assert (panel.message, panel.failed, panel.busy) == ("declared in contract.toml: inputs.radius.range", False, False)
     assert (panel.suggestions, panel.ticked, panel.toml) == ([], [], "")
 
 
@@ -54,7 +54,7 @@ def test_a_refusal_is_one_line_and_changes_nothing() -> None:
     asked = Asked(MlprodError(Code.BAD_CONTRACT, f"line 3: {EVIL}\nand line 4", hint="mend it"))
     panel = Panel(PORTRAIT, target="contract.toml", accept=asked)
     before = (panel.html, panel.suggestions)
-    send(panel, {"accept": ["radius.range"]})
+    send(panel, {"accept": ["inputs.radius.range"]})
     assert panel.failed
     assert panel.message.startswith("bad-contract: line 3")
     assert not set(panel.message) & set("\n\x1b\u202e")
@@ -63,7 +63,16 @@ def test_a_refusal_is_one_line_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"accept": []}, {"accept": ["age.no"]}, {"accept": ["radius.integers"]}, {"accept": [5, None]}, {"accept": 5}, "accept", None],
+    [
+        {},
+        {"accept": []},
+        {"accept": ["age.no"]},
+        {"accept": ["inputs.radius.integers"]},
+        {"accept": [5, None]},
+        {"accept": 5},
+        "accept",
+        None,
+    ],
 )
 def test_what_was_not_suggested_cannot_be_accepted(content: Any) -> None:
     asked = Asked()
@@ -133,7 +142,7 @@ def test_accepting_changes_the_file_and_shows_the_data_against_it(kernel: Kernel
     kernel.run("%mlprod contract infer ages --out accepted.toml")
     kernel.run("%mlprod contract show accepted.toml --data ages")
     ran = kernel.run(accepting("{'inputs.age.low': '0', 'inputs.age.high': '16'}"))
-    assert ran.out.strip().endswith("['site.categories']")
+    assert ran.out.strip().endswith("['inputs.site.categories']")
     assert "high = 16" in kernel.run("print(open('accepted.toml').read())").out
     assert "above 16 in 3 of 100 rows" in kernel.run("made").results[0]["text/plain"]
 
