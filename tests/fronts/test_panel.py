@@ -11,7 +11,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.portrait import Portrait
+from jupyter_mlprod.fronts import display
 from jupyter_mlprod.fronts.panel import HERE, WIDGET, Panel
+from jupyter_mlprod.fronts.words import split_words
 from tests.fronts.conftest import Kernel, write_notebook
 from tests.fronts.records import EVIL, PORTRAIT, poisoned
 from tests.project import mlprod
@@ -89,6 +91,31 @@ def test_a_hostile_suggestion_is_text_in_the_panel() -> None:
     assert "<script" not in panel.html.lower()
     shown = json.dumps([panel.suggestions, panel.target], ensure_ascii=False)
     assert not set(shown) & set("\x1b\u202e\x00\u2028\x9b\r")
+
+
+def note_of(about: str, key: str, value: str) -> str:
+    one = msgspec.structs.replace(PORTRAIT.suggestions[0], toml="[inputs.x]\nunit = 1", settings={key: value})
+    text = display.as_text(msgspec.structs.replace(PORTRAIT, about=about, suggestions=(one,)))
+    return next(line for line in text.splitlines() if line.startswith("declare ")).partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("inputs.x.low", "0"), ('inputs."a name".low', "-1.5"), ("inputs.x.unit", '"it is"'), ("inputs.x.categories", '["a b", "c"]')],
+)
+def test_the_command_that_declares_says_what_was_suggested(key: str, value: str) -> None:
+    said = note_of("a folder/my.toml", key, value)
+    assert split_words(said.removeprefix("%mlprod ")) == ["contract", "edit", "a folder/my.toml", "--set", key, value]
+
+
+@pytest.mark.parametrize("value", ['["it\'s ] \\" x"]', "{ values = [1] }", '"$HOME"'])
+def test_what_no_line_can_say_is_to_be_pasted(value: str) -> None:
+    assert note_of("my.toml", "inputs.x.expected", value) == "paste its TOML into my.toml"
+
+
+@pytest.mark.parametrize("about", ["tiny@champion", "the notebook's cell"])
+def test_a_contract_that_is_no_file_names_none(about: str) -> None:
+    assert note_of(about, "inputs.x.low", "0") == "paste its TOML into the contract"
 
 
 def test_the_script_is_small_and_fetches_nothing() -> None:
