@@ -118,7 +118,7 @@ class MlprodMagics(Magics):
         self.cells[option] = CellCode(name=name, text=cell, function=function)
 
     def _run(self, line: str, names: dict[str, Any]) -> Any:
-        words = split_words(line)
+        words = split_words(line.rstrip().removesuffix(";"))  # by which IPython is told to show nothing
         if words[:1] == ["help"]:
             words = [*words[1:], "--help"]
         if not words or words[0] in HELP:

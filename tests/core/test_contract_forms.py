@@ -311,3 +311,9 @@ def test_the_schema_takes_the_same_times_as_a_request(kind: Any) -> None:
     assert taken > 20
     assert validator.is_valid({"t": "2026-02-30T00:00" + ("Z" if kind == "time_utc" else "")})
     assert "JSON Schema knows no calendar, and takes 30 February and 24:00: t" in unsaid
+
+
+def test_an_integer_of_32_bits_is_told_to_become_one_of_64() -> None:
+    columns = json.dumps([{"type": "integer", "name": "x", "required": True}, {"type": "long", "name": "y", "required": True}])
+    read = contract_of_signature({"inputs": columns, "outputs": None, "params": None}, name="m")
+    assert read.left_out == ("x is an integer of 32 bits there; here it is int, of 64, so that low and high have to say more",)

@@ -162,3 +162,8 @@ def test_an_output_that_the_model_does_not_give_is_refused(desk: InteractiveShel
     run(desk, f"contract edit contract.toml --set outputs.scores.{key} '{value}'")
     with pytest.raises(UsageError, match=f"{re.escape(what)}.*, and the model answers"):
         run(desk, "package model.onnx --name tiny --example X --contract contract.toml")
+
+
+def test_a_semicolon_that_silences_a_cell_is_no_part_of_a_name(desk: InteractiveShell) -> None:
+    run(desk, "contract infer frame --out silent.toml;")
+    assert [path.name for path in Path().glob("silent*")] == ["silent.toml"]
