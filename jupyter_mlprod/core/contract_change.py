@@ -8,17 +8,33 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.suggest import MARK
 from jupyter_mlprod.core.toml_line import comment, dotted, inline
 
 ALL = "all"
-HEAD = re.compile(rf"# {MARK} (.+?): (.*)")
-KEY = re.compile(r"# (?=[A-Za-z0-9_\"-]+ = )")
+WORD = r'(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*")'
+HEAD = re.compile(rf"# {MARK} ({WORD}(?:\.{WORD})*)(?: \(([a-z_, ]+)\))?: (.*)")
 SECTIONS = ("inputs", "outputs", "data")
 
 Path = tuple[str, ...]
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """A suggestion among the lines of a file: its name, where it begins, and the lines that are keys of it."""
+
+    name: str
+    first: int
+    keys: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """By which it may be called: with the section's kind before the field, and without."""
+        path = key_path(self.name)
+        return self.name, dotted(path[1:]) if len(path) > 2 else self.name
 
 
 def accepted(text: str, names: Sequence[str]) -> str:
@@ -26,32 +42,51 @@ def accepted(text: str, names: Sequence[str]) -> str:
 
     Raises
     ------
-    MlprodError : ``bad-request`` for a name that no suggestion has, or that is a remark.
+    MlprodError : ``bad-request`` for a name that no suggestion or more than one has, or that is a remark.
     """
-    lines = text.splitlines()
-    blocks = dict(_blocks(lines))
-    with_keys = {name for name, (first, last) in blocks.items() if last > first + 1}
-    wanted = with_keys if ALL in names else set(names)
-    for name in sorted(wanted - with_keys):
-        if name in blocks:
-            raise MlprodError(Code.BAD_REQUEST, f"--accept {name}: it is a remark, which declares nothing")
-        raise MlprodError(Code.BAD_REQUEST, f"--accept {name[:80]!r} names no suggestion{did_you_mean(name, sorted(with_keys)[:20])}")
-    for name in wanted:
-        first, last = blocks[name]
-        head = HEAD.fullmatch(lines[first])
-        lines[first] = comment(head[2]) if head else lines[first]
-        lines[first + 1 : last] = [line.removeprefix("# ") for line in lines[first + 1 : last]]
-    return "\n".join(lines) + "\n"
+    lines = text.split("\n")  # and at no other line's end, which TOML has not: a value may hold one
+    blocks = list(_blocks(lines))
+    wanted = {block.name for block in blocks if block.keys} if ALL in names else set()
+    wanted |= {_named(name, blocks).name for name in names if name != ALL}
+    for block in blocks:
+        if block.name not in wanted:
+            continue
+        if sum(other.name == block.name for other in blocks) > 1:
+            raise MlprodError(Code.BAD_REQUEST, f"--accept {block.name}: the file has it more than once, so take the mark away by hand")
+        head = HEAD.fullmatch(lines[block.first].rstrip("\r"))
+        assert head is not None
+        lines[block.first] = comment(head[3]) + "\r" * lines[block.first].endswith("\r")
+        for line in block.keys:
+            lines[line] = lines[line].removeprefix("# ")
+    return "\n".join(lines)
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each suggestion: its name, its first line, and the line after its last."""
+def _named(name: str, blocks: Sequence[Block]) -> Block:
+    found = {block.name: block for block in blocks if name in block.names}
+    known = sorted({block.names[1] for block in blocks if block.keys})
+    if not found:
+        raise MlprodError(Code.BAD_REQUEST, f"--accept {name[:80]!r} names no suggestion{did_you_mean(name, known[:20])}")
+    if len(found) > 1:
+        raise MlprodError(Code.BAD_REQUEST, f"--accept {name} names {len(found)} suggestions: say {' or '.join(found)}")
+    (block,) = found.values()
+    if not block.keys:
+        raise MlprodError(Code.BAD_REQUEST, f"--accept {name}: it is a remark, which declares nothing")
+    return block
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[Block]:
+    """The suggestions; the lines of one end where a line is none of the keys that its head names, such as a person's own comment."""
     for first, line in enumerate(lines):
-        if head := HEAD.fullmatch(line):
+        if head := HEAD.fullmatch(line.rstrip("\r")):
+            left = (head[2] or "").split(", ")
             last = first + 1
-            while last < len(lines) and KEY.match(lines[last]):
+            while last < len(lines) and lines[last].startswith("# "):
+                key = lines[last][2:].partition(" = ")[0]
+                if key not in left:
+                    break
+                left.remove(key)
                 last += 1
-            yield head[1], (first, last)
+            yield Block(name=head[1], first=first, keys=tuple(range(first + 1, last)))
 
 
 def key_path(written: str) -> Path:

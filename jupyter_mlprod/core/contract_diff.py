@@ -5,19 +5,24 @@
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor
+from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.demands import Check, action_of
 
 Breaks = Literal["no", "maybe", "yes"]
 LONGEST = 60
 LENIENT = ("pass", "impute")
+TIMES = ("time", "time_utc")
+"""Which a request of JSON writes as a string."""
+SEVERITY = ("no", "maybe", "yes")
+CHECKS: tuple[Check, ...] = get_args(Check)
 UNSAID = (None, UNSET, "", ())
-OF_DATA_SETS = {"mostly", "expected", "view", "pii"}
+OF_DATA_SETS = {"expected", "view", "pii"}
 """What no request is refused for."""
 
 
@@ -48,9 +53,10 @@ def _differences(first: Contract, second: Contract) -> Iterator[Difference]:
             yield _row("rows", what, one, two, "maybe" if narrower else "no")
     one, two = first.freshness or UNSET, second.freshness or UNSET
     if one != two:
-        yield _row("freshness", "", one and _plain(one), two and _plain(two), "maybe" if two else "no")
+        aged = any(isinstance(field, Column) and field.max_age for field in second.inputs)  # by another moment of use
+        yield _row("freshness", "", one and _plain(one), two and _plain(two), "maybe" if two or aged else "no")
     if first.on_violation != second.on_violation:
-        stricter = (first.on_violation or "refuse") in LENIENT and (second.on_violation or "refuse") not in LENIENT
+        stricter = first.on_violation in LENIENT  # neither imputing nor passing lets through all that the other does
         yield _row("requests", "on_violation", first.on_violation, second.on_violation, "maybe" if stricter else "no")
 
 
@@ -85,28 +91,67 @@ def _fields(first: Contract, second: Contract) -> Iterator[Difference]:
         if two is None:  # a table may have columns besides, and other inputs may not
             yield _row(name, "input", _kind(ours[name]), "removed", "no" if isinstance(one, Column) and second.is_table else "yes")
         elif one is None:
-            spared = isinstance(two, Column) and two.on_violation == "impute" and two.default is not UNSET
-            yield _row(name, "input", "", f"added: {_kind(two)}", "no" if spared else "yes")
+            yield _row(name, "input", "", f"added: {_kind(two)}", _added(two, second))
         elif type(one) is not type(two):
-            yield _row(name, "input", _kind(one), _kind(two), "yes")
+            texts = all(isinstance(field, Text) or (isinstance(field, Column) and field.type == "string") for field in (one, two))
+            yield _row(name, "input", _kind(one), _kind(two), "maybe" if texts else "yes")
         else:
-            yield from _members(one, two)
+            yield from _members(one, two, first, second)
 
 
-def _members(one: Input, two: Input) -> Iterator[Difference]:
+def _added(field: Input, second: Contract) -> Breaks:
+    """A default stands in for a column that is not sent; a rule may refuse the default."""
+    if action_of(field, "present", second.on_violation or "refuse") != "impute":
+        return "yes"
+    return "maybe" if second.rules else "no"
+
+
+def _members(one: Input, two: Input, first: Contract, second: Contract) -> Iterator[Difference]:
     for what in one.__struct_fields__:
         a, b = getattr(one, what), getattr(two, what)
         if what in ("name", "declared") or a == b or (a in UNSAID and b in UNSAID):
             continue
         shown = [_plain(value) if isinstance(value, msgspec.Struct) else value for value in (a, b)]
-        yield _row(one.name, what, shown[0], shown[1], _breaks(what, a, b, two))
+        yield _row(one.name, what, shown[0], shown[1], _by_policy(what, one, two, first, second))
+
+
+def _by_policy(what: str, one: Input, two: Input, first: Contract, second: Contract) -> Breaks:
+    """Whether callers break, with what either contract does about a violation."""
+    before, now = ({check: action_of(field, check, contract.on_violation or "refuse") for check in CHECKS}
+                   for field, contract in ((one, first), (two, second)))  # fmt: skip
+    if what in ("on_violation", "unknown_category"):
+        return "maybe" if any(before[check] in LENIENT and now[check] not in (before[check], "impute") for check in CHECKS) else "no"
+    if what == "categories" and now["category"] in LENIENT:
+        return "maybe" if now["category"] == "impute" and second.rules else "no"
+    if what == "shape" and isinstance(one, Tensor) and isinstance(two, Tensor):
+        return max(_shape(one.shape, two.shape), _shared(two, first, second), key=SEVERITY.index)
+    found = _breaks(what, getattr(one, what), getattr(two, what), two)
+    nulls = all(isinstance(field, Column) and (field.nullable or bool(field.mostly) or actions["null"] in LENIENT)
+                for field, actions in ((one, before), (two, now)))  # fmt: skip
+    spared = nulls or now["type"] == "impute"
+    return "maybe" if what == "type" and found == "yes" and spared else found
+
+
+def _shared(field: Tensor, first: Contract, second: Contract) -> Breaks:
+    """Sizes that have one name in the second contract and are not equal, or need not be, by the first."""
+    before = {one.name: one.shape for one in first.inputs if isinstance(one, Tensor)}
+    places: dict[str, set[int | str]] = {}
+    for one in second.inputs:
+        shapes = list(enumerate(zip(one.shape, before.get(one.name, ()), strict=False))) if isinstance(one, Tensor) else []
+        for axis, (now, was) in shapes:
+            if isinstance(now, str):
+                places.setdefault(now, set()).add(was if axis else "batch")
+    mine = [places[size] for size in field.shape if isinstance(size, str) and size in places]
+    if any(sum(isinstance(was, int) for was in sizes) > 1 for sizes in mine):
+        return "yes"
+    return "maybe" if any(len(sizes) > 1 for sizes in mine) else "no"
 
 
 def _breaks(what: str, a: Any, b: Any, field: Input) -> Breaks:
     """Whether going from a to b may refuse what was taken; ``field`` is the second."""
     match what:
         case "type":
-            return "maybe" if {a, b} == {"int", "float"} else "yes"  # a whole number is one of both
+            return "maybe" if {a, b} in ({"int", "float"}, *({"string", time} for time in TIMES)) else "yes"
         case "dtype":
             return _dtype(a, b)
         case "shape":
@@ -124,14 +169,15 @@ def _breaks(what: str, a: Any, b: Any, field: Input) -> Breaks:
         case "nullable":
             return "no" if b else "maybe"
         case "categories":
-            lenient = isinstance(field, Column) and (field.unknown_category or field.on_violation) in LENIENT
-            return "no" if not b or lenient or (a and set(a) <= set(b)) else "maybe"
+            return "no" if not b or (a and set(a) <= set(b)) else "maybe"
+        case "mostly":
+            return "maybe" if (1.0 if b is UNSET else b) > (1.0 if a is UNSET else a) else "no"
+        case "event_time":
+            return "maybe" if isinstance(field, Column) and field.max_age else "no"
         case "unit":
             return "yes" if a and b else "no"
         case "layout" | "channels":
             return "yes" if a and b else "maybe" if b else "no"
-        case "on_violation" | "unknown_category":
-            return "maybe" if a in LENIENT and b not in LENIENT else "no"
         case _ if what in OF_DATA_SETS:
             return "no"
     return "maybe" if b not in (None, UNSET, "", ()) or what == "default" else "no"
@@ -152,8 +198,7 @@ def _shape(a: tuple[int | str, ...], b: tuple[int | str, ...]) -> Breaks:
     pairs = list(zip(a, b, strict=True))
     if any(isinstance(x, int) and isinstance(y, int) and x != y for x, y in pairs):
         return "yes"
-    names = [y for y in b if isinstance(y, str)]
-    narrower = any(isinstance(x, str) and isinstance(y, int) for x, y in pairs) or len(set(names)) < len(names)
+    narrower = any(isinstance(x, str) and isinstance(y, int) for x, y in pairs)
     return "maybe" if narrower else "no"
 
 
@@ -196,7 +241,7 @@ def _training(first: Contract, second: Contract) -> Iterator[Difference]:
         if name not in theirs or name not in ours:
             yield _row(name, "training", "column" if name in ours else "", "column" if name in theirs else "removed", "no")
             continue
-        yield from (msgspec.structs.replace(one, breaks="no") for one in _members(ours[name], theirs[name]))
+        yield from (msgspec.structs.replace(one, breaks="no") for one in _members(ours[name], theirs[name], first, second))
     if (first.target and first.target.name) != (second.target and second.target.name):
         yield _row("target", "name", first.target and first.target.name, second.target and second.target.name, "no")
 

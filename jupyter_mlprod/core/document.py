@@ -20,9 +20,11 @@ from jupyter_mlprod.core.subject import names_file
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
-HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+WORD = r"""(?:[A-Za-z0-9_\-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+WORDS = rf"{WORD}(?:[ \t]*\.[ \t]*{WORD})*"
+HEADER = re.compile(rf"^[ \t]*(\[\[?)[ \t]*({WORDS})[ \t]*\]\]?[ \t\r]*(?:#.*)?$", re.S)
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-KEY = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
+KEY = re.compile(rf"^[ \t]*({WORDS})[ \t]*=")
 
 
 def toml_text(value: str, *, name: str, code: Code) -> str:
@@ -168,9 +170,9 @@ def line_numbers(text: str) -> dict[Path, int]:
     lines: dict[Path, int] = {(): 1}
     counts: dict[Path, int] = {}
     table: Path = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := HEADER.match(line):
-            *parents, last = (part.strip().strip("\"'") for part in header.group(2).split("."))
+            *parents, last = _parts(header.group(2))
             table = ()
             for parent in parents:
                 table = (*table, parent)
@@ -182,9 +184,18 @@ def line_numbers(text: str) -> dict[Path, int]:
                 table = (*table, counts[table])
                 lines.setdefault(table, number)
         elif key := KEY.match(line):
-            parts = tuple(part.strip("\"'") for part in key.group(1).split("."))
-            lines.setdefault((*table, *parts), number)
+            parts = _parts(key.group(1))
+            for end in range(1, len(parts) + 1):  # a dotted key begins the tables that it goes through
+                lines.setdefault((*table, *parts[:end]), number)
     return lines
+
+
+def _parts(keys: str) -> tuple[str, ...]:
+    """The names in a path of keys, each read as TOML reads it."""
+    try:
+        return tuple(next(iter(tomllib.loads(f"{word} = 0"))) for word in re.findall(WORD, keys))
+    except tomllib.TOMLDecodeError:  # within a text of several lines, which may look like anything
+        return (keys,)
 
 
 def line_of(path: Path, lines: dict[Path, int]) -> int:

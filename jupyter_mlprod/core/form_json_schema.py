@@ -15,7 +15,11 @@ from jupyter_mlprod.core.pattern import LONGEST_MATCHED
 from jupyter_mlprod.core.record import digest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-NAIVE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
+DAY = r"(?:[0-9]{4}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12][0-9]|3[01])|[0-9]{4}-?W[0-5][0-9](?:-?[1-7])?)"
+CLOCK = r"(?:[01][0-9]|2[0-4])(?::?[0-5][0-9](?::?[0-5][0-9](?:[.,][0-9]+)?)?)?"
+ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9](?::?[0-5][0-9](?:[.,][0-9]+)?)?)?)"
+NAIVE, AWARE = rf"^{DAY}(?:[\s\S]{CLOCK})?$", rf"^{DAY}[\s\S]{CLOCK}{ZONE}$"
+"""ISO 8601 as requests are read: never stricter. The format ``date-time`` of JSON Schema would be, which demands seconds."""
 ONLY_PYTHON = ("(?P", "(?#", "\\A", "\\Z", "(?i", "(?a", "(?s", "(?m", "(?x", "(?L", "(?u", "(?-", "++", "*+", "?+", "}+", "(?>")
 """Parts of a pattern that ECMA 262, whose patterns JSON Schema has, reads otherwise or not at all."""
 
@@ -73,7 +77,7 @@ def _typed(column: Column) -> dict[str, Any]:
         case "time":
             return {"type": "string", "pattern": NAIVE, "x-type": "time without a zone"}
         case "time_utc":
-            return {"type": "string", "format": "date-time"}
+            return {"type": "string", "pattern": AWARE, "x-type": "moment with a zone"}
         case "string":
             return _string(column)
 
@@ -119,6 +123,8 @@ def _unsaid(contract: Contract) -> tuple[str, ...]:
     lines += [f"integers beyond 2^53 are no floats here, and JSON Schema lets them pass: {', '.join(exact[:5])}"] if exact else []
     whole = [column.name for column in columns if column.type == "int"]
     lines += [f"JSON Schema takes 1.0 for an integer, and a request may not hold it: {', '.join(whole[:5])}"] if whole else []
+    times = [column.name for column in columns if column.type in ("time", "time_utc")]
+    lines += [f"JSON Schema knows no calendar, and takes 30 February and 24:00: {', '.join(times[:5])}"] if times else []
     lines += ["rows: JSON Schema sees one record"] if contract.rows else []
     lines += ["outputs: the schema is of what is asked"] if contract.outputs else []
     named = {size for field in contract.inputs if isinstance(field, Tensor) for size in field.shape[1:] if isinstance(size, str)}

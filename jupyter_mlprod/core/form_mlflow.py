@@ -102,6 +102,8 @@ def _inputs(listed: list[dict[str, Any]], left: list[str]) -> Iterable[Input]:
                 left.append(
                     f"{name} may be left out of a request there; here it is nullable, and a default with on_violation = 'impute' does that"
                 )
+            if kind == "integer":
+                left.append(f"{name} is an integer of 32 bits there; here it is int, of 64, so that low and high have to say more")
             yield Column(name=name, type=TYPES[kind], nullable=optional)
         else:
             left.append(f"{name} is left out: a contract has no {str(kind)[:40]}")

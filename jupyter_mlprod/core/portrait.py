@@ -82,7 +82,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    id : the field and what it is about, such as ``age.range``
+    id : its section and what it is about, as TOML writes a path, such as ``inputs.age.range``; no two are alike
     sentence : what was seen, for a person
     share : of the rows that were looked at, how many keep it
     toml : what declares it; empty for a remark

@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.arrays import nulls, plain_values
 from jupyter_mlprod.core.batch import check_batch, named_inputs, row_count
+from jupyter_mlprod.core.conformance import Violation
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text, View, is_personal
 from jupyter_mlprod.core.expression import microseconds
 from jupyter_mlprod.core.portrait import BINS, Bars, FieldPortrait, Portrait, Proposed, Shares, Side
@@ -21,8 +23,8 @@ from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.record import digest
 from jupyter_mlprod.core.reference import HELD_BY, LONGEST, SAMPLED_VALUES, sampled_rows
 from jupyter_mlprod.core.suggest import as_toml, suggestions
-from jupyter_mlprod.core.suggest_personal import is_withheld, personal_proposal
-from jupyter_mlprod.core.toml_line import inline, key_text
+from jupyter_mlprod.core.suggest_personal import is_withheld, personal_proposal, seen_of
+from jupyter_mlprod.core.toml_line import dotted, inline
 from jupyter_mlprod.core.values import moment, state_of
 
 MOST_NAMED = 12
@@ -66,7 +68,7 @@ def portray(contract: Contract, raw: Raw, *, about: str, view: View = "serving",
                 sentence=one.sentence,
                 share=one.share,
                 toml=as_toml(one) if one.values else "",
-                settings={".".join(map(key_text, (*one.section, key))): inline(value) for key, value in one.values.items()},
+                settings={dotted((*one.section, key)): inline(value) for key, value in one.values.items()},
             )
             for one in suggestions(contract, raw)
         ),
@@ -89,15 +91,21 @@ def _field(side: Side, field: Input, named: Mapping[str, Array], broken: tuple[A
     sample = array[sampled_rows(len(array), width=max(1, array[:1].size))]
     values = _values(field, sample)
     withheld = _is_withheld(field, values)
+    told = _without_values if withheld and not is_personal(field) else tuple  # of what is declared personal the check tells no value
     return FieldPortrait(
         side=side,
         field=field,
         nulls=int(nulls(array).sum()) if array.ndim == 1 else int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0,
         picture=None if withheld else _picture(field, sample, values),
         withheld=withheld,
-        violations=mine(broken),
-        tolerated=mine(tolerated),
+        violations=told(mine(broken)),
+        tolerated=told(mine(tolerated)),
     )
+
+
+def _without_values(found: tuple[Violation, ...]) -> tuple[Violation, ...]:
+    """Violations whose examples are places alone, as a check tells them of what was declared personal."""
+    return tuple(msgspec.structs.replace(one, examples=tuple(text.partition(": ")[0] for text in one.examples)) for one in found)
 
 
 def _values(field: Input, sample: Array) -> list[Any]:
@@ -110,7 +118,7 @@ def _values(field: Input, sample: Array) -> list[Any]:
 
 def _is_withheld(field: Input, values: list[Any]) -> bool:
     kind = field.type if isinstance(field, Column) else "string" if isinstance(field, Text) else "tensor"
-    guess = personal_proposal(field.name, [value for value in values if isinstance(value, str)], kind=kind)
+    guess = personal_proposal(field.name, seen_of(kind, values), kind=kind)
     if isinstance(field, Column):
         return is_withheld(field, guess)
     return is_personal(field) or (guess is not None and not field.pii)

@@ -13,12 +13,11 @@ from msgspec import UNSET
 
 from jupyter_mlprod.core.batch import named_inputs
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor
-from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.suggest_columns import of_column
 from jupyter_mlprod.core.suggest_tensors import of_input_tensor, of_output_tensor, of_text
 from jupyter_mlprod.core.suggestion import Suggestion
-from jupyter_mlprod.core.toml_line import comment, inline, key_text, section_text
+from jupyter_mlprod.core.toml_line import comment, dotted, inline, key_text, section_text
 
 __all__ = ["Suggestion", "as_comment", "as_toml", "suggestions"]
 
@@ -44,7 +43,7 @@ def suggestions(contract: Contract, raw: Raw) -> tuple[Suggestion, ...]:
 def as_toml(suggestion: Suggestion) -> str:
     """The suggestion as TOML that can be pasted into ``contract.toml``: its section, the sentence as a comment, and the keys.
 
-    >>> print(as_toml(Suggestion(id="age.range", section=("inputs", "age"), values={"low": 0}, sentence="no row is below 0", share=1.0)))
+    >>> print(as_toml(Suggestion(id="inputs.age.low", section=("inputs", "age"), values={"low": 0}, sentence="no row is below 0", share=1)))
     [inputs.age]
     # no row is below 0
     low = 0
@@ -54,8 +53,9 @@ def as_toml(suggestion: Suggestion) -> str:
 
 
 def as_comment(suggestion: Suggestion) -> list[str]:
-    """The same as commented lines of its section; each line after the first is a key, which counts once its ``# `` is taken away."""
-    head = comment(f"{MARK} {suggestion.id}: {suggestion.sentence}")
+    """The same as commented lines of its section; the first names the keys, each of which counts once the ``# `` before it is gone."""
+    keys = f" ({', '.join(suggestion.values)})" if suggestion.values else ""
+    head = comment(f"{MARK} {suggestion.id}{keys}: {suggestion.sentence}")
     return [head, *(f"# {key_text(key)} = {inline(value)}" for key, value in suggestion.values.items())]
 
 
@@ -79,7 +79,7 @@ def _of_field(section: tuple[str, ...], field: Input, array: Array, contract: Co
             continue
         used |= keys
         yield Suggestion(
-            id=f"{clean(field.name)}.{proposal.what}",
+            id=dotted((*section, proposal.what)).replace(",", "\\u002c"),  # several ids are told apart by commas
             section=section,
             values=proposal.values,
             sentence=proposal.sentence,

@@ -18,7 +18,7 @@ from jupyter_mlprod.core.expression import microseconds
 from jupyter_mlprod.core.raw import Array
 from jupyter_mlprod.core.reference import HELD_BY, LONGEST, NAMED, sampled_rows
 from jupyter_mlprod.core.suggest_forms import form_of
-from jupyter_mlprod.core.suggest_personal import is_withheld, personal_proposal
+from jupyter_mlprod.core.suggest_personal import form_of_a_value, is_withheld, personal_proposal, seen_of
 from jupyter_mlprod.core.suggestion import FEWEST_ROWS, Proposal, Seen, floored, number, percent
 from jupyter_mlprod.core.values import moment, state_of
 
@@ -41,7 +41,7 @@ def of_column(column: Column, array: Array, contract: Contract, named: Mapping[s
     seen = Seen(rows=len(array), looked_at=len(picked))
     present = [value for value in plain_values(array[picked]) if not state_of(column.type, value)]
     texts = [value for value in present if isinstance(value, str)]
-    guess = personal_proposal(column.name, texts, kind=column.type)
+    guess = personal_proposal(column.name, seen_of(column.type, present), kind=column.type)
     if guess is not None:
         yield guess
     yield from _nulls(column, array)
@@ -184,7 +184,7 @@ def _of_texts(texts: Sequence[str], seen: Seen) -> Iterator[Proposal]:
         yield from _shares(Counter({value: counts[value] for value in categories}), len(texts), seen)
         return
     form = form_of(counts)
-    if form:
+    if form and not any(map(form_of_a_value, counts)):
         yield Proposal(what="pattern", values={"pattern": form}, sentence=f"all values of {seen.words} have one form")
         return
     most = max(map(len, texts))

@@ -14,7 +14,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    id : the field and what it is about, such as ``age.range``
+    id : its section and what it is about, as TOML writes a path, such as ``inputs.age.range``; no two are alike
     section : where in ``contract.toml`` it stands, such as ``("inputs", "age")``
     values : key → value as TOML takes it; empty for a remark, which has nothing to declare
     sentence : what was seen, for a person

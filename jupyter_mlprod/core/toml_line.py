@@ -38,11 +38,20 @@ def comment(sentence: str) -> str:
 def text(value: str) -> str:
     """A basic string. Half a surrogate pair, which TOML has not, is written as the replacement character.
 
-    >>> text('a "b"')
-    '"a \\\\"b\\\\""'
+    What ends a line or turns it around is escaped, so that a value stays on its line wherever lines are told apart, and is shown as it is.
+
+    >>> text('a "b"'), text("a\\u2028b")
+    ('"a \\\\"b\\\\""', '"a\\\\u2028b"')
     """
     whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
+    written = json.dumps(whole, ensure_ascii=False)
+    return written if clean(written) == written else "".join(map(_visible, written))
+
+
+def _visible(character: str) -> str:
+    if clean(character) == character:
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else f"\\U{ord(character):08x}"
 
 
 def inline(value: Any) -> str:

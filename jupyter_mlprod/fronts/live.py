@@ -23,6 +23,7 @@ from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
 from jupyter_mlprod.core.contract_edit import ContractEdit
+from jupyter_mlprod.core.contract_toml import located
 from jupyter_mlprod.core.document import decode_toml, did_you_mean, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.execute import load_function
@@ -40,6 +41,7 @@ CODES = {"preprocess": Code.PREPROCESS, "postprocess": Code.POSTPROCESS}
 """Options that take a function, each with the code of its refusals."""
 CONTRACT = "contract"
 """The option that takes the text of a ``%%mlprod contract`` cell."""
+CELL = "%%mlprod contract cell"
 IMPORT_PATH = re.compile(r"[\w.]+:[\w.]+")
 ORDER = ("text", "contract", "array", "code", "labels", "snapshot", "columns", "model")
 """In which what is live is captured, because some of it looks at other options: at the contract, the data, and the model at all of them."""
@@ -76,6 +78,7 @@ class Live:
         self.functions: dict[str, Callable[[Any], Any]] = {}
         self.passing: list[Path] = []
         self.undeclared = False
+        self.took_cell = False
 
     def capture(self, verb: str, values: dict[str, Any]) -> None:
         """Replace every live word of ``values`` by the file that it became; the model last, since it answers on the others.
@@ -89,6 +92,8 @@ class Live:
                 values[option.name] = self._kept_cell(option.name, self.cells[option.name], values)
             if option.live == "text" and option.name == CONTRACT and self.contract and CONTRACT not in values:
                 values[CONTRACT] = self._text_file(self.contract, ".toml")
+                self.took_cell = True
+                self.workspace.tell('contract: that of the %%mlprod contract cell; --contract "" takes none')
         self._stand_in(options, values)
         kinds = {option.name: option.live for option in options if option.live and values.get(option.name)}
         for name, live in sorted(kinds.items(), key=lambda item: ORDER.index(item[1])):
@@ -105,6 +110,14 @@ class Live:
         missing = [name for name in places if not values.get(name)]
         if self.contract and len(missing) == 1:
             values[missing[0]] = self._text_file(self.contract, ".toml")
+
+    def located(self, error: MlprodError) -> MlprodError:
+        """A fault of a contract that was taken from the cell, with the cell and its line; any other as it is."""
+        if not self.took_cell or error.code is not Code.BAD_CONTRACT:
+            return error
+        lines = [re.sub("^contract:", f"{CELL}:", line) for line in error.message.splitlines()]
+        told = (line if line.startswith(CELL) else located([line], self.contract, name=CELL) for line in lines)
+        return MlprodError(error.code, "\n".join(told), hint=error.hint)
 
     def forget(self) -> None:
         """Remove what was made for one request alone: the capture of the model, and rows with what the contract calls personal."""

@@ -86,6 +86,8 @@ class MlprodMagics(Magics):
         """A contract whose every fault is told at once; with any, the former one stays."""
         from jupyter_mlprod.core.contract_toml import check_text
 
+        if not cell.strip():
+            raise MlprodError(Code.BAD_REQUEST, "the cell is blank, and the former contract stays", hint='--contract "" takes none')
         check_text(cell, name="cell")
         self.contract = cell
 
@@ -116,7 +118,7 @@ class MlprodMagics(Magics):
         self.cells[option] = CellCode(name=name, text=cell, function=function)
 
     def _run(self, line: str, names: dict[str, Any]) -> Any:
-        words = split_words(line)
+        words = split_words(line.rstrip().removesuffix(";"))  # by which IPython is told to show nothing
         if words[:1] == ["help"]:
             words = [*words[1:], "--help"]
         if not words or words[0] in HELP:
@@ -141,6 +143,8 @@ class MlprodMagics(Magics):
             if isinstance(request, Load):
                 return workspace.module(request)
             record = workspace.run(request)
+        except MlprodError as error:
+            raise live.located(error) from None
         finally:
             live.forget()
         self._stop_on_verdict(record, request, workspace)

@@ -3,16 +3,18 @@
 A saved notebook should stay small, so only some fields are shown, those with violations first; the others are counted.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jupyter_mlprod.core.conformance import ALL_ROWS, Violation
 from jupyter_mlprod.core.contract import Column, Input, Tensor, Text
 from jupyter_mlprod.core.contract_text import expected_text, number, otherwise
+from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.portrait import Bars, FieldPortrait, Portrait, Shares
 from jupyter_mlprod.core.record import short
 from jupyter_mlprod.core.suggestion import percent
 from jupyter_mlprod.fronts.table import Details, Picture, View, moment_text
+from jupyter_mlprod.fronts.words import split_words
 
 SHOWN = 32
 SHOWN_SUGGESTIONS = 20
@@ -220,9 +222,24 @@ def _suggestions(view: View, portrait: Portrait) -> None:
     able = [one for one in shown if one.toml]
     if able:
         view.details.append(Details(summary="suggestions as TOML", text=merged(one.toml for one in able)))
-        sets = " ".join(f"--set {key} {quoted(value)}" for key, value in able[0].settings.items())
-        file = quoted(portrait.about) if portrait.about.endswith(".toml") else "contract.toml"
-        view.notes.append(f"declare {able[0].id}: %mlprod contract edit {file} {sets}")
+        view.notes.append(f"declare {able[0].id}: {_command(portrait.about, able[0].settings)}")
+
+
+def _command(about: str, settings: Mapping[str, str]) -> str:
+    """What declares a suggestion in the file that the portrait came from; where there is none, or no line can say it, a way by hand."""
+    if not about.endswith(".toml"):
+        return "paste its TOML into the contract"
+    words = ["contract", "edit", about, *(word for key, value in settings.items() for word in ("--set", key, value))]
+    said = [next((form for form in (word, f"'{word}'", f'"{word}"') if _reads(form, word)), "") for word in words]
+    return f"%mlprod {' '.join(said)}" if all(said) else f"paste its TOML into {about}"
+
+
+def _reads(form: str, word: str) -> bool:
+    """Whether a magic's line reads a form as the word; what IPython puts its variables into, or what ends the line, is none."""
+    try:
+        return not set("{}$\n") & set(form) and not form.endswith((";", "?")) and split_words(form) == [word]
+    except MlprodError:
+        return False
 
 
 def merged(parts: Iterable[str]) -> str:
@@ -232,8 +249,3 @@ def merged(parts: Iterable[str]) -> str:
         head, _, body = part.partition("\n")
         sections.setdefault(head, []).append(body)
     return "\n\n".join("\n".join([head, *bodies]) for head, bodies in sections.items())
-
-
-def quoted(value: str) -> str:
-    """A value as one word of a magic's line."""
-    return f"'{value}'" if value.startswith('"') and "'" not in value else value

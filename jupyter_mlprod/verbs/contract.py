@@ -176,7 +176,7 @@ def _edit(request: Contract, ports: Ports) -> Listing:
     check_text(text, name=f"{name} (as edited)")
     rows = changes(tomllib.loads(before), tomllib.loads(text))
     if text != before:
-        ports.write_text(Path(request.subject), text)
+        ports.write_text(Path(request.subject).resolve(), text)  # what a link names, and not the link
     note = "" if is_whole(edit) else "not every input says its type, so limits are held against it when a model is packaged"
     return Listing(
         title=f"{name} edited", columns=("key", "before", "now"), rows=rows, total=len(rows), note=note if rows else "nothing changed"
@@ -209,4 +209,4 @@ def _given(text: str, out: str, ports: Ports) -> None:
         ports.write_text(Path(out), text)
         ports.tell(f"wrote {out}")
         return
-    _told(text.splitlines(), ports)
+    _told(text.removesuffix("\n").split("\n") if text else (), ports)

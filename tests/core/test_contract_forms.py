@@ -12,11 +12,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mlflow.models import ModelSignature
 
+from jupyter_mlprod.core.admission import Admission
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract, Expected, Freshness, Rows, Tensor, Text
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.errors import MlprodError
-from jupyter_mlprod.core.form_json_schema import json_schema
+from jupyter_mlprod.core.form_json_schema import AWARE, json_schema
 from jupyter_mlprod.core.form_mlflow import contract_of_signature, mlflow_signature
 from jupyter_mlprod.core.form_pandera import pandera_source
 from jupyter_mlprod.core.raw import Array
@@ -85,7 +86,7 @@ def test_the_schema_keeps_what_only_mlprod_reads_as_annotations() -> None:
     properties = json_schema(TABLE)[0]["properties"]
     assert properties["age"] == {"type": "integer", "minimum": 0, "maximum": 120, "x-unit": "years"}
     assert properties["site"] == {"type": ["string", "null"], "enum": ["a", "b", None], "x-unknown-category": "pass"}
-    assert properties["seen"] == {"type": "string", "format": "date-time", "x-max-age": "3d"}
+    assert properties["seen"] == {"type": "string", "pattern": AWARE, "x-type": "moment with a zone", "x-max-age": "3d"}
 
 
 def test_what_the_schema_cannot_say_is_told_in_a_line_each() -> None:
@@ -271,3 +272,48 @@ def test_a_hostile_name_stays_a_text_in_the_source(tmp_path: Path) -> None:
 def test_pandera_is_for_tables_alone() -> None:
     with pytest.raises(MlprodError, match="Pandera is for tables"):
         pandera_source(Contract(inputs=(Text(name="text"),), outputs=()), digest="d")
+
+
+DAYS = ["2026-01-01", "20260101", "2026-W01-1", "2026W01", "2026-13-01", "2026-01-32", "2026-99-99", "26-01-01", "hello"]
+CLOCKS = [
+    "T00:00",
+    " 00:00",
+    "T00",
+    "T0000",
+    "T23:59:59.123456",
+    "T00:00:00.1234567",
+    "T00:00:00,5",
+    "x12:30",
+    "T99:99",
+    "T25:00",
+    "T00:60",
+    "T0:0",
+    "",
+]
+ZONES = ["", "Z", "z", "+02:00", "+0200", "-02", "+02:00:30", "+25:00", "+2", "UTC"]
+
+
+@pytest.mark.parametrize("kind", ["time", "time_utc"])
+def test_the_schema_takes_the_same_times_as_a_request(kind: Any) -> None:
+    contract = Contract(inputs=(Column(name="t", type=kind),), outputs=())
+    schema, unsaid = json_schema(contract)
+    admission, validator = Admission(contract), jsonschema.Draft202012Validator(schema)
+    taken = 0
+    for text in (day + clock + zone for day in DAYS for clock in CLOCKS for zone in ZONES):
+        try:
+            admission.admit(json.dumps([{"t": text}]).encode(), name="n")
+        except MlprodError:
+            admitted = False
+        else:
+            admitted = True
+        assert validator.is_valid({"t": text}) == admitted, text
+        taken += admitted
+    assert taken > 20
+    assert validator.is_valid({"t": "2026-02-30T00:00" + ("Z" if kind == "time_utc" else "")})
+    assert "JSON Schema knows no calendar, and takes 30 February and 24:00: t" in unsaid
+
+
+def test_an_integer_of_32_bits_is_told_to_become_one_of_64() -> None:
+    columns = json.dumps([{"type": "integer", "name": "x", "required": True}, {"type": "long", "name": "y", "required": True}])
+    read = contract_of_signature({"inputs": columns, "outputs": None, "params": None}, name="m")
+    assert read.left_out == ("x is an integer of 32 bits there; here it is int, of 64, so that low and high have to say more",)

@@ -113,3 +113,23 @@ def test_suggestions_name_the_close_word_or_all_words() -> None:
     assert did_you_mean("acuracy", ["accuracy", "recall"]) == " (did you mean 'accuracy'?)"
     assert did_you_mean("zzz", ["accuracy", "recall"]) == " (known: accuracy, recall)"
     assert did_you_mean("zzz", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("[inputs]\na.type = 'int'\na.low = 9\n", ("inputs", "a", "low"), 3),
+        ("[inputs]\n\na.type = 'int'\n", ("inputs", "a"), 3),
+        ("x = 1\ninputs . a . low = 9\n", ("inputs", "a", "low"), 2),
+        ('[x]\n[inputs."a.b"]\nlow = 9\n', ("inputs", "a.b", "low"), 3),
+        ("[x]\n[inputs.'a ] \"b']\n", ("inputs", 'a ] "b'), 2),
+        ('[inputs]\n"a.b".low = 9\n', ("inputs", "a.b", "low"), 2),
+        ('[inputs."a\\u2028b"]\nlow = 1\n', ("inputs", "a\u2028b", "low"), 2),
+        ('# a\u2028b\x85c\x0cd\n[inputs.a] # "e" ]\nlow = 1\n', ("inputs", "a", "low"), 3),
+        ("[inputs.a]\r\nlow = 1\r\n", ("inputs", "a", "low"), 2),
+        ('[inputs.a]\nx = """\n"\\q" = 1\n[b]\n"""\n', ("inputs", "a", "x"), 2),
+    ],
+)
+def test_a_key_has_the_line_that_it_stands_on_however_it_is_written(text: str, path: tuple[str, ...], line: int) -> None:
+    assert line_of(path, line_numbers(text)) == line
+    assert path in line_numbers(text)

@@ -164,7 +164,24 @@ def test_suggestions_come_with_the_settings_that_declare_them() -> None:
     portrait = portray(
         Contract(inputs=(Column(name="age", type="float"),), outputs=()), {"age": np.append(np.arange(100.0) % 17, np.nan)}, about="tiny"
     )
-    (nullable,) = [one for one in portrait.suggestions if one.id == "age.nullable"]
+    (nullable,) = [one for one in portrait.suggestions if one.id == "inputs.age.nullable"]
     assert nullable.settings == {"inputs.age.nullable": "true"}
     assert nullable.toml.startswith("[inputs.age]\n# ")
     assert msgspec.json.decode(canonical(portrait), type=Portrait) == portrait
+
+
+def test_a_value_of_personal_form_withholds_the_picture_and_is_nowhere_in_the_record() -> None:
+    values = object_array(["none"] * 600 + ["jane@example.com"] * 100)
+    field = Column(name="ref", type="string", categories=("none",))
+    portrait = portray(Contract(inputs=(field,), outputs=()), {"ref": values}, about="tiny")
+    assert portrait.fields[0].withheld
+    assert b"jane" not in canonical(portrait)
+
+
+def test_numbers_that_seem_personal_by_the_name_of_their_column_are_no_examples() -> None:
+    values = np.array([*range(100), 77_777_777])
+    portrait = portray(
+        Contract(inputs=(Column(name="patient_id", type="int", high=1000),), outputs=()), {"patient_id": values}, about="tiny"
+    )
+    assert portrait.fields[0].violations[0].examples == ("row 100",)
+    assert b"77777777" not in canonical(portrait)

@@ -9,8 +9,10 @@ import pytest
 
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract, Freshness, Tensor, Text
+from jupyter_mlprod.core.contract_change import key_path
 from jupyter_mlprod.core.contract_edit import ContractEdit, edited
 from jupyter_mlprod.core.pattern import pattern_fault
+from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.raw import Array, Raw
 from jupyter_mlprod.core.suggest import Suggestion, as_comment, as_toml, suggestions
 from jupyter_mlprod.core.suggest_forms import form_of
@@ -30,7 +32,8 @@ def of_column(column: Column, values: Array, **besides: Array) -> dict[str, Sugg
 
 
 def by_id(contract: Contract, raw: Raw) -> dict[str, Suggestion]:
-    return {one.id: one for one in suggestions(contract, raw)}
+    """By the field and what it is about; that ids are of the whole section is a claim of its own."""
+    return {f"{one.section[-1]}.{one.id.rpartition('.')[2]}": one for one in suggestions(contract, raw)}
 
 
 def declared(contract: Contract, found: list[Suggestion]) -> Contract:
@@ -141,6 +144,48 @@ def test_what_looks_personal_is_proposed_as_such_and_none_of_its_values_is_told(
 def test_the_name_of_a_column_is_enough_to_withhold_its_values() -> None:
     found = of_column(Column(name="patient_id", type="int"), np.arange(300) % 40)
     assert set(found) == {"patient_id.pii"}
+
+
+MAILS = [
+    "jane.doe@corp-mail.org",
+    "jane@example.com",
+    "ring jane.doe@corp-mail.org, please",
+    "jörg@müller.de",
+    "mail a@example.org or b@c.org",
+]
+
+
+@pytest.mark.parametrize("mail", [*MAILS, "DE89 3704 0044 0532 0130 00", "ring +49 30 1234567.", "4111 1111 1111 1111", "at 8.8.8.8."])
+@pytest.mark.parametrize("before", [600, 99_000])
+def test_a_value_of_personal_form_is_not_named_wherever_it_stands_and_however_few_hold_it(mail: str, before: int) -> None:
+    found = of_column(Column(name="ref", type="string"), objects(*["none"] * before, *[mail] * 100))
+    assert set(found) == {"ref.pii"}
+    assert mail not in repr(found)
+
+
+def test_personal_values_are_no_form_of_codes() -> None:
+    values = objects(*[f"A{i % 900:05d}" for i in range(10_000)], *[f"b{i}@mail.com" for i in range(3)])
+    assert set(of_column(Column(name="code", type="string"), values)) == {"code.length"}
+
+
+@pytest.mark.parametrize(
+    "name", ["doctor", "who", "referring physician", "nurse_on_duty", "created_by", "Owner2", "users", "customer", "operator", "author"]
+)
+def test_a_column_of_people_by_its_name_gets_no_categories(name: str) -> None:
+    assert set(of_column(Column(name=name, type="string"), objects(*["Ada", "Bob"] * 100))) == {f"{name}.pii"}
+
+
+@pytest.mark.parametrize("name", ["customer_segment", "patient sex", "owner_type", "user_agent", "by_hand", "whole"])
+def test_a_column_about_a_person_that_says_something_else_is_read(name: str) -> None:
+    assert f"{name}.categories" in of_column(Column(name=name, type="string"), objects(*["Ada", "Bob"] * 100))
+
+
+def test_numbers_of_cards_are_no_limits() -> None:
+    cards = np.array([4111111111111111] * 40)
+    for values in (cards, cards.astype(np.float64)):
+        found = of_column(Column(name="ref", type="int" if values.dtype.kind == "i" else "float"), values)
+        assert set(found) == {"ref.pii"}
+        assert "4111" not in repr(found)
 
 
 def test_a_person_who_says_none_is_believed() -> None:
@@ -258,7 +303,28 @@ def test_all_suggestions_together_are_kept_by_the_data_they_come_from() -> None:
     }
     contract = Contract(inputs=tuple(Column(name=name, type=kind) for name, kind in kinds.items()), outputs=())
     found = list(suggestions(contract, raw))
-    assert {one.id for one in found} >= {"age.range", "weight.range", "site.categories", "code.pattern", "gone.nullable", "id.unique"}
+    assert {one.id.removeprefix("inputs.") for one in found} >= {
+        "age.range",
+        "weight.range",
+        "site.categories",
+        "code.pattern",
+        "gone.nullable",
+        "id.unique",
+    }
     made = declared(contract, found)
     assert check_batch(made, raw).violations == ()
     assert {one.id for one in suggestions(made, raw)} <= {one.id for one in found if not one.values}
+
+
+def test_no_two_suggestions_have_the_same_id() -> None:
+    names = ("dup", "dup\u200b", "a.b", "a,b", 'a"b', "a\u2028b", "a: b", " a")
+    columns = tuple(Column(name=name, type="int") for name in names)
+    label = Column(name="label", type="int")
+    contract = Contract(inputs=columns, outputs=(), target=label, training=(msgspec.structs.replace(label, name="inputs"),))
+    raw = {name: RNG.integers(0, 17, size=300) for name in (*names, "label", "inputs")}
+    ids = [one.id for one in suggestions(contract, raw)]
+    assert len(set(ids)) == len(ids)
+    assert {"inputs.dup.range", 'inputs."dup\\u200b".range', 'inputs."a\\u002cb".range', "target.range", "data.inputs.range"} <= set(ids)
+    for one in suggestions(contract, raw):
+        assert key_path(one.id)[:-1] == one.section
+        assert clean(one.id) == one.id

@@ -143,10 +143,10 @@ PORTRAIT = Portrait(
     violations=(Violation(field="stay", check="rule", rows=2, what="rule 'stay' is broken in 2 of 200,000 rows, first at row 7"),),
     suggestions=(
         Proposed(
-            id="radius.range", field="radius", sentence="97 % of rows within 0 and 16", share=0.97, toml="[inputs.radius]\n# 97 %\nhigh = 16",
+            id="inputs.radius.range", field="radius", sentence="97 % of rows within 0 and 16", share=0.97, toml="[inputs.radius]\n# 97 %\nhigh = 16",
             settings={"inputs.radius.high": "16"},
         ),
-        Proposed(id="radius.integers", field="radius", sentence="all rows are whole numbers kept as floats", share=1.0),
+        Proposed(id="inputs.radius.integers", field="radius", sentence="all rows are whole numbers kept as floats", share=1.0),
     ),
 )  # fmt: skip
 

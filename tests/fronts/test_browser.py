@@ -100,17 +100,17 @@ def test_a_suggestion_is_ticked_with_the_keyboard_and_accepted_into_the_file(pag
     file = lab[0] / "contract.toml"
     assert "\nlow = 0" not in file.read_text()
     assert page.get_by_role("button", name="Accept").is_disabled()
-    page.get_by_role("checkbox", name="age.range").focus()
+    page.get_by_role("checkbox", name="inputs.age.range").focus()
     page.keyboard.press("Space")
     page.wait_for_selector(".mlprod-panel pre:has-text('high = 16')")
     page.get_by_role("button", name="Accept").focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector(".mlprod-status:has-text('declared in contract.toml: age.range')")
+    page.wait_for_selector(".mlprod-status:has-text('declared in contract.toml: inputs.age.range')")
     text = file.read_text()
     assert "\nlow = 0\nhigh = 16\n" in text
-    assert "# suggestion site.categories" in text  # a person's file keeps all else
+    assert "# suggestion inputs.site.categories" in text  # a person's file keeps all else
     page.wait_for_selector(".mlprod-panel td:has-text('0 … 16 [declared]')")
-    assert page.get_by_role("checkbox", name="age.range").count() == 0
+    assert page.get_by_role("checkbox", name="inputs.age.range").count() == 0
     assert page.locator(".mlprod-panel svg").count() == 2
 
 
@@ -118,7 +118,7 @@ def test_a_refusal_is_shown_as_one_line_and_the_file_stays(page: Any, lab: tuple
     file = lab[0] / "contract.toml"
     good = file.read_text()
     file.write_text(good + "\n[inputs.age\n")
-    page.get_by_role("checkbox", name="site.categories").check()
+    page.get_by_role("checkbox", name="inputs.site.categories").check()
     page.get_by_role("button", name="Accept").click()
     status = page.wait_for_selector(".mlprod-status.mlprod-failed")
     assert "bad-contract" in status.inner_text()

@@ -62,6 +62,26 @@ def test_the_kept_contract_is_that_of_a_package_that_names_none(desk: Interactiv
     assert limits(run(desk, "package model.onnx --name tiny --example X --contract other.toml")) == ("y", -1, None, "")
 
 
+def test_a_package_tells_that_it_takes_the_cell_and_a_fault_names_its_line(
+    desk: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(desk, GOOD)
+    run(desk, "package model.onnx --name tiny --example X")
+    assert 'contract: that of the %%mlprod contract cell; --contract "" takes none' in capsys.readouterr().out
+    run(desk, 'package model.onnx --name tiny --example X --contract ""')
+    assert "contract cell" not in capsys.readouterr().out
+    keep(desk, "# mine\n[inputs.x]\nlow = 0\ncategories = ['a']\n")
+    with pytest.raises(UsageError, match=r"%%mlprod contract cell:4: \[inputs\.x\] categories"):
+        run(desk, "package model.onnx --name tiny --example X")
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n\t\n"])
+def test_a_blank_cell_is_no_contract(desk: InteractiveShell, blank: str) -> None:
+    keep(desk, GOOD)
+    assert refused(desk, blank)[0].startswith("bad-request: the cell is blank, and the former contract stays")
+    assert limits(run(desk, "package model.onnx --name tiny --example X")) == ("x", 0, 99, "mm")
+
+
 def test_a_bad_cell_is_told_with_its_lines_and_the_former_contract_stays(desk: InteractiveShell) -> None:
     keep(desk, GOOD)
     assert refused(desk, "[inputs.x]\nlow = 'a'\nhihg = 1") == [
@@ -142,3 +162,8 @@ def test_an_output_that_the_model_does_not_give_is_refused(desk: InteractiveShel
     run(desk, f"contract edit contract.toml --set outputs.scores.{key} '{value}'")
     with pytest.raises(UsageError, match=f"{re.escape(what)}.*, and the model answers"):
         run(desk, "package model.onnx --name tiny --example X --contract contract.toml")
+
+
+def test_a_semicolon_that_silences_a_cell_is_no_part_of_a_name(desk: InteractiveShell) -> None:
+    run(desk, "contract infer frame --out silent.toml;")
+    assert [path.name for path in Path().glob("silent*")] == ["silent.toml"]

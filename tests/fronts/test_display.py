@@ -34,7 +34,7 @@ SAYS = {
     "portrait": ("contract of tumor, 9 checks on 200,000 rows, 2 broken", "0 … 40 mm [declared]", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
                  "row 3: 41", "one of left, right, middle and 1 more", "20,000 (10.0%)", "left 60%, right 30%, top 6%, 4 more", "withheld: personal",
                  "is none of its 4", "(mostly allows it)", "1970-01-01 … 1970-01-02", "sums to 1", "discharge >= admission", "✗ rule 'stay' is broken",
-                 "radius.range", "97 % of rows within 0 and 16", "of 100,000 sampled rows", "contract edit contract.toml --set inputs.radius.high 16"),
+                 "radius.range", "97 % of rows within 0 and 16", "of 100,000 sampled rows", "declare inputs.radius.range: paste its TOML into the contract"),
     "release": ("digits@champion is version 2", "promote by ada@lab", "better on light ink", "before it sha256:0f0f0f0f0f0f"),
     "snapshot": ("table, 1,000,000 rows", "radius", "20.25", "left", "withheld", "of 100,000 rows"),
     "verdict": ("✗ fail  digits sha256:57001b905fc2, policy release", "✓ pass", "? inconclusive", "missing", "61 [55.3, 72] ms",

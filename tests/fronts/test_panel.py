@@ -11,7 +11,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.portrait import Portrait
+from jupyter_mlprod.fronts import display
 from jupyter_mlprod.fronts.panel import HERE, WIDGET, Panel
+from jupyter_mlprod.fronts.words import split_words
 from tests.fronts.conftest import Kernel, write_notebook
 from tests.fronts.records import EVIL, PORTRAIT, poisoned
 from tests.project import mlprod
@@ -41,12 +43,12 @@ def send(panel: Panel, content: Any) -> None:
 def test_what_is_ticked_is_accepted_and_is_no_longer_suggested() -> None:
     asked = Asked()
     panel = Panel(PORTRAIT, target="contract.toml", accept=asked)
-    assert panel.suggestions == [{"id": "radius.range", "sentence": "97 % of rows within 0 and 16"}]  # a remark cannot be accepted
-    panel.ticked = ["radius.range"]
+    assert panel.suggestions == [{"id": "inputs.radius.range", "sentence": "97 % of rows within 0 and 16"}]  # a remark cannot be accepted
+    panel.ticked = ["inputs.radius.range"]
     assert panel.toml == "[inputs.radius]\n# 97 %\nhigh = 16"
-    send(panel, {"accept": ["radius.range"]})
+    send(panel, {"accept": ["inputs.radius.range"]})
     assert asked.settings == [{"inputs.radius.high": "16"}]
-    assert (panel.message, panel.failed, panel.busy) == ("declared in contract.toml: radius.range", False, False)
+    assert (panel.message, panel.failed, panel.busy) == ("declared in contract.toml: inputs.radius.range", False, False)
     assert (panel.suggestions, panel.ticked, panel.toml) == ([], [], "")
 
 
@@ -54,7 +56,7 @@ def test_a_refusal_is_one_line_and_changes_nothing() -> None:
     asked = Asked(MlprodError(Code.BAD_CONTRACT, f"line 3: {EVIL}\nand line 4", hint="mend it"))
     panel = Panel(PORTRAIT, target="contract.toml", accept=asked)
     before = (panel.html, panel.suggestions)
-    send(panel, {"accept": ["radius.range"]})
+    send(panel, {"accept": ["inputs.radius.range"]})
     assert panel.failed
     assert panel.message.startswith("bad-contract: line 3")
     assert not set(panel.message) & set("\n\x1b\u202e")
@@ -63,7 +65,16 @@ def test_a_refusal_is_one_line_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"accept": []}, {"accept": ["age.no"]}, {"accept": ["radius.integers"]}, {"accept": [5, None]}, {"accept": 5}, "accept", None],
+    [
+        {},
+        {"accept": []},
+        {"accept": ["age.no"]},
+        {"accept": ["inputs.radius.integers"]},
+        {"accept": [5, None]},
+        {"accept": 5},
+        "accept",
+        None,
+    ],
 )
 def test_what_was_not_suggested_cannot_be_accepted(content: Any) -> None:
     asked = Asked()
@@ -80,6 +91,31 @@ def test_a_hostile_suggestion_is_text_in_the_panel() -> None:
     assert "<script" not in panel.html.lower()
     shown = json.dumps([panel.suggestions, panel.target], ensure_ascii=False)
     assert not set(shown) & set("\x1b\u202e\x00\u2028\x9b\r")
+
+
+def note_of(about: str, key: str, value: str) -> str:
+    one = msgspec.structs.replace(PORTRAIT.suggestions[0], toml="[inputs.x]\nunit = 1", settings={key: value})
+    text = display.as_text(msgspec.structs.replace(PORTRAIT, about=about, suggestions=(one,)))
+    return next(line for line in text.splitlines() if line.startswith("declare ")).partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("inputs.x.low", "0"), ('inputs."a name".low', "-1.5"), ("inputs.x.unit", '"it is"'), ("inputs.x.categories", '["a b", "c"]')],
+)
+def test_the_command_that_declares_says_what_was_suggested(key: str, value: str) -> None:
+    said = note_of("a folder/my.toml", key, value)
+    assert split_words(said.removeprefix("%mlprod ")) == ["contract", "edit", "a folder/my.toml", "--set", key, value]
+
+
+@pytest.mark.parametrize("value", ['["it\'s ] \\" x"]', "{ values = [1] }", '"$HOME"'])
+def test_what_no_line_can_say_is_to_be_pasted(value: str) -> None:
+    assert note_of("my.toml", "inputs.x.expected", value) == "paste its TOML into my.toml"
+
+
+@pytest.mark.parametrize("about", ["tiny@champion", "the notebook's cell"])
+def test_a_contract_that_is_no_file_names_none(about: str) -> None:
+    assert note_of(about, "inputs.x.low", "0") == "paste its TOML into the contract"
 
 
 def test_the_script_is_small_and_fetches_nothing() -> None:
@@ -133,7 +169,7 @@ def test_accepting_changes_the_file_and_shows_the_data_against_it(kernel: Kernel
     kernel.run("%mlprod contract infer ages --out accepted.toml")
     kernel.run("%mlprod contract show accepted.toml --data ages")
     ran = kernel.run(accepting("{'inputs.age.low': '0', 'inputs.age.high': '16'}"))
-    assert ran.out.strip().endswith("['site.categories']")
+    assert ran.out.strip().endswith("['inputs.site.categories']")
     assert "high = 16" in kernel.run("print(open('accepted.toml').read())").out
     assert "above 16 in 3 of 100 rows" in kernel.run("made").results[0]["text/plain"]
 

@@ -1,6 +1,7 @@
 """``contract``: data propose, a person confirms, and what is written is what is read."""
 
 import json
+import shlex
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_types_and_nulls_are_in_force_and_all_else_is_a_comment(desk: Workspace)
     assert document["inputs"]["age"] == {"type": "int", "nullable": False, "inferred": ["type", "nullable"]}
     assert document["target"] == {"name": "ill", "type": "bool", "nullable": False, "inferred": ["type", "nullable"]}
     assert read_contract(text, name="contract.toml").contract == record
-    assert "# suggestion site.categories: all of 300 rows" in text
+    assert "# suggestion inputs.site.categories (categories): all of 300 rows" in text
     assert text.startswith("# Inferred from data.csv, 300 rows, sha256:")
 
 
@@ -178,7 +179,7 @@ def test_an_accepted_suggestion_is_declared_and_others_stay_comments(desk: Works
     site, contact = read.inputs[1], read.inputs[2]
     assert site == Column(name="site", type="string", categories=("north", "south"), declared=("categories",))
     assert contact == Column(name="contact", type="string", pii="email", declared=("pii",))
-    assert "# suggestion age.range" in Path("contract.toml").read_text("utf-8")
+    assert "# suggestion inputs.age.range (low, high): " in Path("contract.toml").read_text("utf-8")
 
 
 def test_all_suggestions_at_once_give_a_contract_that_the_data_keep(desk: Workspace) -> None:
@@ -280,9 +281,80 @@ def test_the_words_of_an_edit_are_toml_and_a_plain_word_is_a_string() -> None:
     assert key_path('inputs."a.b c".low') == ("inputs", "a.b c", "low")
 
 
-def test_a_suggestion_within_a_suggestion_is_none() -> None:
-    text = "[inputs.a]\n# suggestion a.low: none is negative\n# low = 0\n# a remark of mine: x = 1\nhigh = 1\n"
-    assert accepted(text, ("all",)) == "[inputs.a]\n# none is negative\nlow = 0\n# a remark of mine: x = 1\nhigh = 1\n"
+def test_what_stands_under_a_suggestion_and_is_none_of_its_keys_stays_a_comment() -> None:
+    text = '[inputs.a]\n# suggestion inputs.a.low (low): none: is negative\n# low = 0\n# unit = "mm"\n# low = 5\n# a remark of mine: x = 1\nhigh = 1\n'
+    now = '[inputs.a]\n# none: is negative\nlow = 0\n# unit = "mm"\n# low = 5\n# a remark of mine: x = 1\nhigh = 1\n'
+    assert accepted(text, ("all",)) == accepted(text, ("inputs.a.low",)) == accepted(text, ("a.low",)) == now
+
+
+def test_a_suggestion_that_a_file_has_twice_is_refused() -> None:
+    one = "# suggestion inputs.a.low (low): none is negative\n# low = 0\n"
+    for names in (("all",), ("a.low",)):
+        with pytest.raises(MlprodError, match=r"--accept inputs\.a\.low: the file has it more than once"):
+            accepted(f"[inputs.a]\n{one}{one}", names)
+
+
+def test_a_short_name_of_two_suggestions_is_refused_and_the_whole_one_is_taken() -> None:
+    text = "[inputs.a]\n# suggestion inputs.a.low (low): x\n# low = 0\n[data.a]\n# suggestion data.a.low (low): y\n# low = 1\n"
+    with pytest.raises(MlprodError, match=r"--accept a\.low names 2 suggestions: say inputs\.a\.low or data\.a\.low"):
+        accepted(text, ("a.low",))
+    assert tomllib.loads(accepted(text, ("data.a.low",))) == {"inputs": {"a": {}}, "data": {"a": {"low": 1}}}
+
+
+LINE_ENDS = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r", "\n"]
+
+
+@pytest.mark.parametrize("end", LINE_ENDS, ids=ascii)
+def test_no_value_of_the_data_becomes_a_key_when_a_suggestion_is_accepted(desk: Workspace, end: str) -> None:
+    hostile = f'x{end}nullable = true{end}unit = "no" #'
+    pd.DataFrame({f"site{end}": [hostile, "b"] * 60, "age": np.arange(120) % 7}).to_parquet("data.parquet")
+    desk.run(Contract(action="infer", subject="data.parquet", out="contract.toml"))
+    inferred = tomllib.loads(Path("contract.toml").read_text("utf-8"))
+    edit(desk, accept=("age.range",))
+    after = tomllib.loads(Path("contract.toml").read_text("utf-8"))
+    assert after["inputs"][f"site{end}"] == inferred["inputs"][f"site{end}"]
+    edit(desk, accept=("all",))
+    read = read_contract(Path("contract.toml").read_text("utf-8"), name="c").contract
+    assert isinstance(read.inputs[0], Column)
+    assert read.inputs[0].categories == ("b", hostile)
+    assert (read.inputs[0].nullable, read.inputs[0].unit) == (False, "")
+
+
+@pytest.mark.parametrize("end", LINE_ENDS[:3], ids=ascii)
+def test_a_line_end_of_another_standard_that_a_person_wrote_ends_no_line(end: str) -> None:
+    text = f'[inputs.a]\n# mine {end}high = 1\n# suggestion inputs.a.categories (categories): x\n# categories = ["b{end}unit = 2"]\n'
+    assert tomllib.loads(accepted(text, ("all",))) == {"inputs": {"a": {"categories": [f"b{end}unit = 2"]}}}
+
+
+def test_the_line_ends_of_a_file_stay_as_they_are(desk: Workspace) -> None:
+    text = infer(desk).replace("\n", "\r\n")
+    Path("contract.toml").write_bytes(text.encode())
+    edit(desk, accept=("age.range",))
+    now = Path("contract.toml").read_bytes()
+    assert now.count(b"\r\n") == now.count(b"\n") == text.count("\r\n")
+    assert "low" in tomllib.loads(now.decode())["inputs"]["age"]
+
+
+@pytest.mark.parametrize("name", ["dose: mg", "a,b", 'it\'s "q"', "a.b", "x\u200b"])
+def test_a_suggestion_for_any_name_is_accepted_by_its_id(desk: Workspace, name: str) -> None:
+    pd.DataFrame({name: np.arange(300) % 7, "x": np.arange(300) % 7}).to_parquet("data.parquet")
+    desk.run(Contract(action="infer", subject="data.parquet", out="contract.toml"))
+    text = Path("contract.toml").read_text("utf-8")
+    (ident,) = [line.split("suggestion ")[1].split(" (low")[0] for line in text.splitlines() if "range (low" in line][:1]
+    line = f"contract edit contract.toml --accept {shlex.quote(ident)} --json"
+    mlprod(*shlex.split(line), cwd=Path.cwd())
+    document = tomllib.loads(Path("contract.toml").read_text("utf-8"))["inputs"]
+    assert (document[name]["low"], "low" in document["x"]) == (0, False)
+
+
+def test_what_a_link_names_is_edited_and_the_link_stays(desk: Workspace) -> None:
+    infer(desk)
+    Path("kept").mkdir()
+    Path("contract.toml").rename("kept/real.toml")
+    Path("contract.toml").symlink_to("kept/real.toml")
+    edit(desk, set={"inputs.age.high": "120"})
+    assert Path("contract.toml").is_symlink()
+    assert tomllib.loads(Path("kept/real.toml").read_text("utf-8"))["inputs"]["age"]["high"] == 120
 
 
 def test_confirmations_find_a_name_with_and_without_its_section() -> None:

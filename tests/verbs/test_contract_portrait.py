@@ -72,7 +72,7 @@ def test_the_command_line_tells_the_same_record_and_nothing_personal(desk: Works
     line = capsys.readouterr().out
     assert json.loads(line) == json.loads(display.as_json(shown(desk)))
     assert "130" in text
-    assert "contact.pii" in text  # that it seems personal is suggested
+    assert "inputs.contact.pii" in text  # that it seems personal is suggested
     assert "lovelace" not in text + line
 
 
