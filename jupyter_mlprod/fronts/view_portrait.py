@@ -31,7 +31,7 @@ def portrait_view(portrait: Portrait) -> View:
 
 def fields_view(portrait: Portrait) -> View:
     """The same without suggestions, which a panel lists in its own way."""
-    held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows"
+    held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows ({portrait.view} view)"
     broken = f"{portrait.broken} broken" if portrait.broken else "none broken"
     view = View(title=f"contract of {short(portrait.about)}, {held}, {broken}")
     fields = shown_fields(portrait.fields)

@@ -17,6 +17,7 @@ from jupyter_mlprod.core.contract import Column, Input, fields_of, is_personal
 from jupyter_mlprod.core.data_quality import holds_images, image_quality, table_quality, tensor_quality
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.held import source_of
 from jupyter_mlprod.core.leakage import id_leaks, label_leaks, shared_rows, time_overlap
 from jupyter_mlprod.core.ports import Ports
 from jupyter_mlprod.core.preprocess_parity import preprocess_parity
@@ -28,8 +29,6 @@ from jupyter_mlprod.core.skew import skew
 from jupyter_mlprod.core.subject import names_folder
 
 CHUNK = 256
-STREAMED = (".parquet",)
-"""Files whose columns say themselves what they hold, and are held against the contract as they are, without the detour of pandas."""
 
 
 def run(request: Check, ports: Ports) -> Evidence:
@@ -79,9 +78,8 @@ def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     contract, file = found.bundle.contract, Path(request.data)
     row_by_row = request.prepared or request.online or request.validation
     raw, n = _whole(request.data, ports) if row_by_row else ports.data.sample(request.data)
-    source = file if file.suffix in STREAMED else raw
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
-    result = ports.frames.check(contract, source, view=request.view, now=now)
+    result = ports.frames.check(contract, source_of(request.data, raw), view=request.view, now=now)
     parts = list(by_kind(result, readied(contract, request.view, clock=now is not None)))
     named = named_inputs(contract, raw)
     context = {"data": raw_digest(raw) if rows(raw) == n else digest_of_file(file), "view": request.view}

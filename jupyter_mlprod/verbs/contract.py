@@ -7,7 +7,7 @@ else stands in the file as comments.
 import json
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jupyter_mlprod.core import contract as noun
@@ -20,6 +20,7 @@ from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
 from jupyter_mlprod.core.form_pandera import pandera_source
+from jupyter_mlprod.core.held import source_of, view_of
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.portrait import CELL, Portrait
 from jupyter_mlprod.core.portray import portray
@@ -112,7 +113,7 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     if request.data:
         if request.out or request.to != "record":
             raise MlprodError(Code.BAD_REQUEST, "contract show --data takes no --to and no --out", hint="mlprod contract --help")
-        return portray(contract, ports.data.read(request.data), about=_about(request.subject, ports), now=ports.now())
+        return _beside(request, contract, ports)
     unsaid: tuple[str, ...] = ()
     match request.to:
         case "record":
@@ -130,6 +131,15 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     _given(text, request.out, ports)
     _told((f"not in it: {line}" for line in unsaid), ports)
     return contract
+
+
+def _beside(request: Contract, contract: noun.Contract, ports: Ports) -> Portrait:
+    """The contract beside data, held against it as ``check`` does."""
+    raw = ports.data.read(request.data)
+    view = view_of(contract, raw if isinstance(raw, Mapping) else ())
+    now = ports.now() if view == "serving" else None
+    held = ports.frames.check(contract, source_of(request.data, raw), view=view, now=now)
+    return portray(contract, raw, about=_about(request.subject, ports), held=held, view=view)
 
 
 def _about(subject: str, ports: Ports) -> str:
