@@ -104,6 +104,7 @@ class Live:
 
     def forget(self) -> None:
         """Remove what was made for one request alone: the capture of the model, and rows with what the contract calls personal."""
+        self.workspace.live_data.clear()
         while self.passing:
             path = self.passing.pop()
             if path.is_dir():
@@ -161,7 +162,7 @@ class Live:
         return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=True)
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
-        """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""
+        """Live data is described here, without what the contract calls personal, and never written out: the verb sees it where it is; files are read by the verb."""
         if Path(word).is_dir() and word not in self.names:
             return word
         value = self.value(word)
@@ -169,7 +170,9 @@ class Live:
             return str(value) if Path(value).is_dir() else _named_file(value, word)
         data = canonical(redacted(self.workspace.snapshots.of_live(value), _edit(values).personal))
         write = partial(self.workspace.write_bytes, data=data)
-        return str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
+        path = str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
+        self.workspace.live_data[path] = value
+        return path
 
     def _written(self, raw: Raw, *, personal: bool = False) -> str:
         """A batch as a file named by its content, written once; a personal one is nobody else's, since it is removed afterwards."""
