@@ -22,6 +22,7 @@ import numpy as np
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
+from jupyter_mlprod.core.contract_data import framed
 from jupyter_mlprod.core.contract_edit import ContractEdit
 from jupyter_mlprod.core.document import decode_toml, did_you_mean, written_toml
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -159,10 +160,14 @@ class Live:
         if values.get("action") != "infer" or word.startswith(MODEL_URI) or (Path(word).is_dir() and word not in self.names):
             return word
         value = self.value(word)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=True)
+        if file := _named_file(value, word):
+            return file
+        raw = self.workspace.data.from_live(value)
+        is_frame = hasattr(value, "columns") or hasattr(value, "column_names")  # of pandas and polars; of Arrow
+        return self._written(framed(raw, target=str(values.get("target", ""))) if is_frame else raw, personal=True)
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
-        """Live data is described here, without what the contract calls personal, and never written out: the verb sees it where it is; files are read by the verb."""
+        """Live data is described here, without what the contract calls personal, never written out; the verb holds it where it is."""
         if Path(word).is_dir() and word not in self.names:
             return word
         value = self.value(word)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jupyter_mlprod.core import contract as noun
 from jupyter_mlprod.core.contract_change import accepted, changes, confirmations, key_path, value_of
-from jupyter_mlprod.core.contract_data import contract_of_data
+from jupyter_mlprod.core.contract_data import contract_of_data, framed
 from jupyter_mlprod.core.contract_diff import contract_diff
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
 from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
@@ -34,6 +34,8 @@ OPTIONS = {
     "infer": {"target", "out"}, "show": {"data", "to", "out"}, "diff": {"other"}, "edit": {"set", "accept", "confirm"},
 }  # fmt: skip
 """What each action takes besides its subject."""
+FRAMES = (".parquet", ".csv")
+"""Files that hold a frame; what another holds, the live value has said."""
 WANTED = {
     "infer": "data to infer from, or an MLflow model",
     "show": "a bundle, a contract.toml or an MLflow model",
@@ -77,6 +79,8 @@ def _infer(request: Contract, ports: Ports) -> noun.Contract:
         head = [f"Inferred from the signature of {request.subject}, {ports.now():%Y-%m-%d}.", *_explained(0)]
         return _proposed(request, read, head=head, proposals={}, ports=ports)
     raw = ports.data.read(request.subject)
+    if Path(request.subject).suffix in FRAMES:
+        raw = framed(raw, target=request.target)
     read = contract_of_data(raw, target=request.target)
     proposals: dict[tuple[str, ...], list[str]] = {}
     for one in suggestions(read.contract, raw):
