@@ -311,6 +311,19 @@ def test_suggestions_can_be_copied_as_one_document() -> None:
     assert tomllib.loads(html.unescape(block)) == {"inputs": {"radius": {"high": 16, "nullable": False}}}
 
 
+@pytest.mark.parametrize(
+    ("check", "told", "noted"),
+    [("category", "'xxxxx'", 1), ("category", "'north'", 0), ("category", "personal, withheld", 0), ("pattern", "'x'", 0)],
+)
+def test_a_masked_category_is_told_once_with_what_unmasks_it(check: str, told: str, noted: int) -> None:
+    where = {"check": check, "field": "site", "kind": "schema"}
+    broken = Measure(
+        name="broken", value=1.0, unit="count", n=9, note=f"column 'site' is wrong in 1 of 9 rows (row 5: {told})", where=where
+    )
+    shown = display.as_text(msgspec.structs.replace(EVIDENCE, measures=(broken, broken)))
+    assert shown.count('pii = "none"') == noted
+
+
 def test_a_text_has_a_picture_of_blocks() -> None:
     line = next(line for line in display.as_text(PORTRAIT).splitlines() if "radius" in line)
     assert re.search(f"[{display.BLOCKS}]{{12}} -1.5 … 45.5", line)
