@@ -81,10 +81,10 @@ def _said(violation: Violation, name: str, mark: str) -> str:
 
 
 def _rule_lines(field: Input) -> Iterator[str]:
-    """Each rule, and whether a person declared it or it was read off an example."""
+    """Each rule, with a mark where no person declared it and it was read off an example."""
     for words, members in _rules_of(field):
         said = any(member in (field.declared or ()) for member in members)
-        yield f"{clean(words)} [{'declared' if said else 'inferred'}]"
+        yield clean(words) if said else f"{clean(words)} [inferred]"
 
 
 def _rules_of(field: Input) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -109,7 +109,7 @@ def test_a_suggestion_is_ticked_with_the_keyboard_and_accepted_into_the_file(pag
     text = file.read_text()
     assert "\nlow = 0\nhigh = 16\n" in text
     assert "# suggestion site.categories" in text  # a person's file keeps all else
-    page.wait_for_selector(".mlprod-panel td:has-text('0 … 16 [declared]')")
+    page.wait_for_selector(".mlprod-panel td:has-text('0 … 16')")
     assert page.get_by_role("checkbox", name="age.range").count() == 0
     assert page.locator(".mlprod-panel svg").count() == 2
 

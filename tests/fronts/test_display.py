@@ -32,7 +32,7 @@ SAYS = {
     "listing": ("answers of digits", "seven", "0.9981", "2 of 900 rows", "all in answers.csv"),
     "notebook": ("notebook digits.ipynb", "python3", "epochs", "2 code cells"),
     "policy": ("policy release", "≥ 0.95", "recall [class=*]", "≤ 50 ms", "runner", "7d"),
-    "portrait": ("contract of tumor, 9 checks on 200,000 rows (serving view), 2 broken", "0 … 40 mm [declared]", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
+    "portrait": ("contract of tumor, 9 checks on 200,000 rows (serving view), 2 broken", "0 … 40 mm", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
                  "row 3: 41", "one of left, right, middle and 1 more", "20,000 (10.0%)", "left 60%, right 30%, top 6%, 4 more", "withheld: personal",
                  "is none of its 4", "(mostly allows it)", "1970-01-01 … 1970-01-02", "sums to 1", "discharge >= admission", "✗ rule 'stay' is broken",
                  "radius.range", "97 % of rows within 0 and 16", "of 100,000 sampled rows", "contract edit contract.toml --set inputs.radius.high 16"),
@@ -322,6 +322,13 @@ def test_a_masked_category_is_told_once_with_what_unmasks_it(check: str, told: s
     )
     shown = display.as_text(msgspec.structs.replace(EVIDENCE, measures=(broken, broken)))
     assert shown.count('pii = "none"') == noted
+
+
+def test_a_page_shows_what_is_broken_below_the_rules_and_marks_what_was_inferred_alone() -> None:
+    page = display.as_html(PORTRAIT)
+    cell = next(one for one in re.findall(r"<td[^>]*>(.*?)</td>", page) if "0 … 40 mm" in one)
+    assert re.match(r"0 … 40 mm<br>no nulls <span[^>]*>\[inferred\]</span><br><b [^>]*>✗</b> is above 40 mm in 8 of", cell)
+    assert "[declared]" not in page + display.as_text(PORTRAIT)
 
 
 def test_a_text_has_a_picture_of_blocks() -> None:
