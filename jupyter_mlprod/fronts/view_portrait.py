@@ -24,13 +24,13 @@ COLUMNS = ("side", "name", "type", "rules", "data", "nulls", "found")
 
 def portrait_view(portrait: Portrait) -> View:
     """The view of a portrait."""
-    view = fields_view(portrait)
+    view = _fields(portrait)
     _suggestions(view, portrait)
     return view
 
 
-def fields_view(portrait: Portrait) -> View:
-    """The same without suggestions, which a panel lists in its own way."""
+def _fields(portrait: Portrait) -> View:
+    """The same without suggestions."""
     held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows ({portrait.view} view)"
     broken = f"{portrait.broken} broken" if portrait.broken else "none broken"
     view = View(title=f"contract of {short(portrait.about)}, {held}, {broken}")
