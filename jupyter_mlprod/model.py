@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.extras import naming_the_extra
+from jupyter_mlprod.core.live_values import AS_ROWS
 from jupyter_mlprod.core.records import as_records, raw_records
 from jupyter_mlprod.core.requests import Load
 from jupyter_mlprod.core.resolve import check_trust, find_bundle
@@ -15,7 +17,10 @@ from jupyter_mlprod.workspace import open_runtime, open_workspace, raw_of
 if TYPE_CHECKING:
     from jupyter_mlprod.core.bundle import Bundle
     from jupyter_mlprod.core.ports import Runtime
-    from jupyter_mlprod.core.raw import Array
+    from jupyter_mlprod.core.raw import Array, Raw
+
+
+WANTED = "give records (a dict, or a list of them), records as JSON, or a table"
 
 
 class Model:
@@ -31,22 +36,33 @@ class Model:
         Parameters
         ----------
         values : an array, tensor, table, mapping of columns or list; of a text model a list or column of str, or a table of one column.
-            Of a model of columns also records: a list of mappings, one mapping of single values, or either as JSON, in bytes.
+            Of a model of columns also records: a list of mappings, one mapping of single values, either as JSON, in bytes or a str,
+            or a row of a frame, such as ``frame.iloc[0]``.
 
         Raises
         ------
         MlprodError : ``bad-data`` for what cannot be read as rows, ``contract-violation``, ``more-needed``, ``preprocess``,
             ``postprocess``, ``no-answer``.
         """
-        now = datetime.datetime.now(datetime.UTC)
+        now, contract = datetime.datetime.now(datetime.UTC), self.bundle.contract
+        if isinstance(values, str) and contract.is_table:
+            values = values.encode("utf-8", "surrogatepass")
         if isinstance(values, bytes):
             return self.runtime.answer(values, now=now)
-        contract = self.bundle.contract
-        records = as_records(values) if contract.is_table or contract.is_text else None
-        raw = raw_of(values) if records is None else raw_records(records, contract)
+        names = [field.name for field in contract.inputs]
+        records = as_records(values, names) if contract.is_table or contract.is_text else None
+        raw = _raw(values, hint=WANTED if contract.is_table else "") if records is None else raw_records(records, contract)
         if contract.is_text and isinstance(raw, Mapping) and len(raw) == 1:
             raw = next(iter(raw.values()))
         return self.runtime.answer(raw, now=now)
+
+
+def _raw(values: Any, *, hint: str) -> "Raw":
+    """Rows of what is no record; what cannot be read as such is told with all that can."""
+    try:
+        return raw_of(values)
+    except MlprodError as error:
+        raise MlprodError(error.code, error.message, hint=hint if hint and error.hint in ("", AS_ROWS) else error.hint) from None
 
 
 def load_module(subject: str, *, trust: str = "") -> Any:

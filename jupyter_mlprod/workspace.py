@@ -152,6 +152,7 @@ class Workspace:
         self.run_folder = environ.get(RUN_VARIABLE, "")
         self.notebook = Path(environ.get(NOTEBOOK_VARIABLE, "")).name
         self.session: dict[str, str] = {}
+        self.live_data: dict[str, Any] = {}
         self.cells: tuple[str, ...] = ()
         text = self._document_text()
         self.settings, policies = read_document(text, name=SETTINGS_FILE, environ=environ)

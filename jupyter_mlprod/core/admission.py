@@ -22,6 +22,7 @@ from jupyter_mlprod.core.batch import (
     named_inputs,
     odd_lengths,
     row_count,
+    told_of,
     unknown_tensors,
 )
 from jupyter_mlprod.core.conformance import Found, allowed, conformance, row_faults
@@ -33,7 +34,6 @@ from jupyter_mlprod.core.records import LARGEST_BYTES, REFUSED, RecordDecoder, c
 
 IMPUTED, PASSED = "imputed", "passed"
 """The answers that say of each row which of its fields are not the request's own, and which break the contract."""
-MOST_TOLD = 5
 CATEGORIES_TOLD = 5
 
 
@@ -115,7 +115,8 @@ class Admission:
         """The rows of a whole data set as `admit` would have them, whatever their number; nothing is counted."""
         named = named_inputs(self.contract, raw)
         judged = self._judge(named, row_count(named), now=now, request=False)
-        return self._decided(named if isinstance(raw, Mapping) else raw, *judged, name=name)
+        given = named if isinstance(raw, Mapping) else raw
+        return self._decided(given, *judged, name=name, hint="mlprod check shows every violation")
 
     def _admit_json(self, data: bytes, *, name: str, now: datetime.datetime | None) -> Admitted:
         if self.records is None:
@@ -144,13 +145,14 @@ class Admission:
             with self._counting:
                 for key, count in case.broken.items():
                     self.counts[key] = self.counts.get(key, 0) + count
-        return self._decided(raw, named, case, name=name)
+        hint = f"mend these fields, or see the contract: mlprod contract show {name}"
+        return self._decided(raw, named, case, name=name, hint=hint)
 
-    def _decided(self, raw: Raw, named: Mapping[str, Array], case: "_Case", *, name: str) -> Admitted:
+    def _decided(self, raw: Raw, named: Mapping[str, Array], case: "_Case", *, name: str, hint: str) -> Admitted:
         """The rows that are answered, or the refusal."""
         if not case.broken:
             return Admitted(raw=raw, rows=case.n)
-        case.refuse(self.contract, name=name, fields=self.checker.fields)
+        case.refuse(self.contract, name=name, fields=self.checker.fields, hint=hint)
         passed = {field: case.passed[field] - case.imputed.get(field, set()) for field in case.passed}
         return Admitted(raw=named if case.imputed else raw, rows=case.n, imputed=_ascending(case.imputed), passed=_ascending(passed))
 
@@ -235,17 +237,15 @@ class _Case:
         """A text that is null cannot go through, since there is nothing that a model of texts could take for it."""
         return "refuse" if self.text and demand.check == "null" and demand.action == "pass" else demand.action
 
-    def refuse(self, contract: Contract, *, name: str, fields: tuple[Input, ...]) -> None:
-        """Raise what stands in the way of an answer, if anything does."""
+    def refuse(self, contract: Contract, *, name: str, fields: tuple[Input, ...], hint: str) -> None:
+        """Raise what stands in the way of an answer, if anything does; ``hint`` is of a refusal, and of what is asked for its type."""
         if not self.refused and not self.asked:
             return
         told = conformance(checks=1, rows=self.n, found=[*self.refused, *self.asked], fields=fields).violations
         if self.refused:
-            what = "; ".join(violation.what for violation in told[:MOST_TOLD])
-            raise MlprodError(Code.CONTRACT, f"{what} (contract of {name})", hint="mlprod check shows every violation")
-        what = "; ".join(violation.what for violation in told)
+            raise MlprodError(Code.CONTRACT, f"{told_of(told)} (contract of {name})", hint=hint)
         wanted = "; ".join(_wanted({found.demand.field: found.demand for found in self.asked}, contract))
-        raise MlprodError(Code.MORE_NEEDED, f"{what} (contract of {name})", hint=f"send {wanted}")
+        raise MlprodError(Code.MORE_NEEDED, f"{told_of(told)} (contract of {name})", hint=f"send {wanted}")
 
 
 def marks_answers(plan: Plan) -> bool:

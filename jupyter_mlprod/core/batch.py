@@ -5,13 +5,13 @@ Whole data sets are held against the same plan by the frames adapter.
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from jupyter_mlprod.core.conformance import ALL_ROWS, MOST_EXAMPLES, Conformance, Found, conformance, row_faults
+from jupyter_mlprod.core.conformance import ALL_ROWS, MOST_EXAMPLES, Conformance, Found, Violation, conformance, row_faults
 from jupyter_mlprod.core.contract import Contract, View, fields_of, is_personal
 from jupyter_mlprod.core.contract_faults import contract_faults
 from jupyter_mlprod.core.demands import Demand, Plan, plan_of
@@ -104,8 +104,17 @@ def demand(contract: Contract, raw: Raw, *, name: str, now: datetime.datetime | 
     unlimited = msgspec.structs.replace(contract, rows=UNSET)
     result = BatchChecker(unlimited, clock=now is not None).check(raw, now=now, request=True)
     if result.violations:
-        what = "; ".join(violation.what for violation in result.violations[:5])
-        raise MlprodError(Code.CONTRACT, f"{what} (contract of {name})", hint="mlprod check shows every violation")
+        raise MlprodError(Code.CONTRACT, f"{told_of(result.violations)} (contract of {name})", hint="mlprod check shows every violation")
+
+
+MOST_TOLD = 20
+"""Violations that a refusal tells; of more it says how many."""
+
+
+def told_of(violations: Sequence[Violation]) -> str:
+    """The sentences of violations, as one line."""
+    more = len(violations) - MOST_TOLD
+    return "; ".join([*(one.what for one in violations[:MOST_TOLD]), *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def named_inputs(contract: Contract, raw: Raw) -> Mapping[str, Array]:

@@ -15,11 +15,13 @@ from jupyter_mlprod.core.contract_toml import Read
 from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.infer import TENSOR, TEXT
-from jupyter_mlprod.core.raw import Array, Raw
+from jupyter_mlprod.core.mixed import Odd, type_name
+from jupyter_mlprod.core.raw import Array, Raw, object_array
 from jupyter_mlprod.core.values import is_null
 
 KINDS: dict[str, ColumnType] = {"f": "float", "i": "int", "u": "int", "b": "bool", "U": "string", "M": "time"}
 MOST_TOLD = 20
+PLURALS = {"list": "lists", "tuple": "lists", "ndarray": "lists", "dict": "dicts"}
 
 
 def contract_of_data(raw: Raw, *, target: str = "") -> Read:
@@ -53,6 +55,16 @@ def contract_of_data(raw: Raw, *, target: str = "") -> Read:
     if not fields:
         raise MlprodError(Code.BAD_DATA, "\n".join(left[:MOST_TOLD]) or "the data have no column besides the target")
     return Read(contract=Contract(inputs=fields, outputs=(), target=label), left_out=tuple(left))
+
+
+def framed(raw: Raw, *, target: str = "") -> Raw:
+    """The columns of a frame, where lists beside single values are no tensor: a column of them holds nothing that a contract has.
+
+    A frame of nothing but lists of one length, besides the target, stays a mapping of tensors.
+    """
+    if not isinstance(raw, Mapping) or all(np.ndim(array) > 1 for name, array in raw.items() if name != target):
+        return raw
+    return {name: object_array([Odd(kind="list")] * len(array)) if np.ndim(array) > 1 else array for name, array in raw.items()}
 
 
 def _need_rows(arrays: Iterable[Array]) -> None:
@@ -116,4 +128,5 @@ def _kind(value: object) -> str:
             return "time" if value.tzinfo is None else "time_utc"
         case datetime.date():
             return "time"
-    return f"values of type {type(value).__name__}"
+    kind = type_name(value)
+    return PLURALS.get(kind, f"values of type {kind}")

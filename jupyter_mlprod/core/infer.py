@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from jupyter_mlprod.core.arrays import nulls, plain_values
-from jupyter_mlprod.core.batch import check_batch
+from jupyter_mlprod.core.batch import check_batch, told_of
 from jupyter_mlprod.core.bundle import Scores
 from jupyter_mlprod.core.contract import DTYPES, Column, ColumnType, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.contract_edit import ContractEdit, edited
@@ -49,7 +49,7 @@ def infer_contract(
         raise MlprodError(Code.BAD_CONTRACT, "\n".join(faults), hint=EDITS)
     broken = check_batch(msgspec.structs.replace(contract, rows=msgspec.UNSET), example).violations
     if broken:
-        raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {'; '.join(v.what for v in broken[:5])}")
+        raise MlprodError(Code.BAD_CONTRACT, f"the example itself breaks the contract: {told_of(broken)}")
     return contract
 
 

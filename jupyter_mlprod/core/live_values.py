@@ -23,7 +23,7 @@ from jupyter_mlprod.core.values import NO_VALUE
 NONE = type(None)
 KEPT = (bool, int, float, str, bytes, datetime.datetime, datetime.date, NONE, Odd)
 NUMBERS = "fiub"
-AS_ROWS = "give an array, a table, or a mapping of columns"
+AS_ROWS = "give an array, a table, a mapping of columns, or records"
 
 
 def raw_of(value: Any) -> Raw:
@@ -95,7 +95,7 @@ def column_of(values: Sequence[Any]) -> Array:
             tensor = _tensor(values)
             if tensor is not None:
                 return tensor
-        values = [_kept(value) for value in values]
+        values = [kept(value) for value in values]
         kinds = set(map(type, values))
     some = kinds - {NONE}
     if some == {int} and NONE not in kinds:
@@ -131,13 +131,13 @@ def _tensor(values: Sequence[Any]) -> Array | None:
     return array if array.dtype.kind in NUMBERS and array.ndim > 1 else None
 
 
-def _kept(value: Any) -> Any:
+def kept(value: Any) -> Any:
     """A value as one of Python's own, or as what is said of one that no column holds."""
     if isinstance(value, np.datetime64):
         value = value.astype("M8[us]").item()
     elif isinstance(value, np.generic):
         value = value.item()
-    elif hasattr(value, "to_pydatetime"):
+    elif isinstance(value, datetime.datetime) and hasattr(value, "to_pydatetime"):
         value = value.to_pydatetime(warn=False)
     if type(value).__name__ in NO_VALUE:
         return None

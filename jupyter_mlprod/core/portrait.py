@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from jupyter_mlprod.core.conformance import Violation
-from jupyter_mlprod.core.contract import Input
+from jupyter_mlprod.core.contract import Input, View
 from jupyter_mlprod.core.record import Record
 
 BINS = 24
@@ -105,6 +105,7 @@ class Portrait(Record, frozen=True, kw_only=True, tag="portrait/1"):
     about : the bundle, or the file, whose contract it is
     contract : its digest
     rows : of the data; ``sampled`` of them are in the pictures
+    view : against which the data were held
     checks : how many ran
     violations : of rules and of the rows as a whole; those of a field stand there
     """
@@ -118,6 +119,7 @@ class Portrait(Record, frozen=True, kw_only=True, tag="portrait/1"):
     rules: dict[str, str] = {}
     violations: tuple[Violation, ...] = ()
     suggestions: tuple[Proposed, ...] = ()
+    view: View = "serving"
 
     @property
     def broken(self) -> int:

@@ -4,7 +4,6 @@ The bins span the data without its farthest hundredths, and the declared limits 
 data than the data are wide would squeeze them into one bar.
 """
 
-import datetime
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_mlprod.core.arrays import nulls, plain_values
-from jupyter_mlprod.core.batch import check_batch, named_inputs, row_count
-from jupyter_mlprod.core.conformance import Violation
+from jupyter_mlprod.core.batch import named_inputs, row_count
+from jupyter_mlprod.core.conformance import Conformance, Violation
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text, View, is_personal
 from jupyter_mlprod.core.expression import microseconds
 from jupyter_mlprod.core.portrait import BINS, Bars, FieldPortrait, Portrait, Proposed, Shares, Side
@@ -34,33 +33,28 @@ TAIL = 0.01
 Floats = NDArray[np.float64]
 
 
-def portray(contract: Contract, raw: Raw, *, about: str, view: View = "serving", now: datetime.datetime | None = None) -> Portrait:
+def portray(contract: Contract, raw: Raw, *, about: str, held: Conformance, view: View = "serving") -> Portrait:
     """A contract beside data.
 
     Parameters
     ----------
     raw : (rows, ...) array, or a mapping of name to (rows, ...) array; the target and outputs may be among them, and are then pictured
     about : the bundle or file whose contract it is
-    now : aware, to hold ages against
-
-    Raises
-    ------
-    MlprodError : ``bad-contract``.
+    held : what holding all of the data against the view has come to
     """
     named = named_inputs(contract, raw)
-    result = check_batch(contract, raw, view=view, now=now)
     n = row_count(named)
-    fields = tuple(_field(side, field, named, result.violations, result.tolerated) for side, field in _sides(contract))
+    fields = tuple(_field(side, field, named, held.violations, held.tolerated) for side, field in _sides(contract))
     known = {one.field.name for one in fields}
     return Portrait(
         about=about,
         contract=digest(contract),
         rows=n,
         sampled=len(sampled_rows(n, width=1)),
-        checks=result.checks,
+        checks=held.checks,
         fields=fields,
         rules=dict(contract.rules or {}),
-        violations=tuple(one for one in result.violations if one.check == "rule" or one.field not in known),
+        violations=tuple(one for one in held.violations if one.check == "rule" or one.field not in known),
         suggestions=tuple(
             Proposed(
                 id=one.id,
@@ -72,6 +66,7 @@ def portray(contract: Contract, raw: Raw, *, about: str, view: View = "serving",
             )
             for one in suggestions(contract, raw)
         ),
+        view=view,
     )
 
 

@@ -20,6 +20,7 @@ from msgspec import UNSET
 from jupyter_mlprod.core.contract import Column, Contract
 from jupyter_mlprod.core.demands import ColumnPlan, Plan, compiled
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.live_values import kept
 from jupyter_mlprod.core.raw import Array, object_array
 from jupyter_mlprod.core.rows import Broken, RowChecker, broken_by, type_of
 from jupyter_mlprod.core.strict_json import strict_json
@@ -32,7 +33,11 @@ MOST_ROWS = 100_000
 """Of a request, where the contract does not say how many: a row that is three bytes of JSON takes a thousand times that when it is read."""
 TIMES = ("time", "time_utc")
 REFUSED = (msgspec.DecodeError, RecursionError)
-SINGLE = (str, bool, int, float, np.generic, datetime.date, type(None))
+SINGLE = (str, bytes, bool, int, float, np.generic, datetime.date, type(None))
+PLAIN = frozenset({str, bool, int, float, datetime.datetime, type(None), type(UNSET)})
+"""Types of values that need no second look."""
+MANY = ("__len__", "__iter__", "__array__", "__array_interface__")
+"""What a value of several rows has, and a single one of no class that is seen here."""
 NUMPY = {"float": np.float64, "int": np.int64, "bool": np.bool_}
 SPACE = re.compile(r"[ \t\n\r]*")
 FORM = 'send one record, {"age": 41}, or a list of them'
@@ -181,20 +186,26 @@ def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[
     return {name: values for name, values in columns.items() if any(value is not UNSET for value in values)}
 
 
-def as_records(value: Any) -> list[Mapping[str, Any]] | None:
-    """A live value as records, where it is a list of mappings or one mapping of single values; else None."""
+def as_records(value: Any, names: Sequence[str] = ()) -> list[Mapping[str, Any]] | None:
+    """A live value as records, where it is a list of mappings, one mapping that holds a single value, or a row of a frame; else None."""
     if isinstance(value, list | tuple) and value and all(isinstance(row, Mapping) for row in value):
         return list(value)
-    if isinstance(value, Mapping) and all(isinstance(one, SINGLE) for one in value.values()):
+    if isinstance(value, Mapping) and (not value or any(map(_is_single, value.values()))):
         return [value]
+    if hasattr(value, "iloc") and hasattr(value, "to_dict") and not hasattr(value, "columns") and set(names) & set(value.index):
+        return [value.to_dict()]
     return None
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, SINGLE) or not any(hasattr(value, name) for name in MANY)
 
 
 def raw_records(rows: Sequence[Mapping[str, Any]], contract: Contract) -> dict[str, Array]:
     """Records as the columns that the contract names; of rows that have none of them, the first, in which nothing is."""
     names = [field.name for field in contract.inputs]
     columns = columns_of(rows, names) or {names[0]: [UNSET] * len(rows)}
-    return {name: object_array(values) for name, values in columns.items()}
+    return {name: object_array([one if type(one) in PLAIN else kept(one) for one in values]) for name, values in columns.items()}
 
 
 def _decoders(plan: Plan) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:

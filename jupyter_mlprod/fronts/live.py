@@ -22,6 +22,7 @@ import numpy as np
 from jupyter_mlprod.core.answer import Ends
 from jupyter_mlprod.core.bundle import Normalization
 from jupyter_mlprod.core.combine import combine_of
+from jupyter_mlprod.core.contract_data import framed
 from jupyter_mlprod.core.contract_edit import ContractEdit
 from jupyter_mlprod.core.contract_toml import located
 from jupyter_mlprod.core.document import decode_toml, did_you_mean, written_toml
@@ -121,6 +122,7 @@ class Live:
 
     def forget(self) -> None:
         """Remove what was made for one request alone: the capture of the model, and rows with what the contract calls personal."""
+        self.workspace.live_data.clear()
         while self.passing:
             path = self.passing.pop()
             if path.is_dir():
@@ -175,10 +177,14 @@ class Live:
         if values.get("action") != "infer" or word.startswith(MODEL_URI) or (Path(word).is_dir() and word not in self.names):
             return word
         value = self.value(word)
-        return _named_file(value, word) or self._written(self.workspace.data.from_live(value), personal=True)
+        if file := _named_file(value, word):
+            return file
+        raw = self.workspace.data.from_live(value)
+        is_frame = hasattr(value, "columns") or hasattr(value, "column_names")  # of pandas and polars; of Arrow
+        return self._written(framed(raw, target=str(values.get("target", ""))) if is_frame else raw, personal=True)
 
     def _snapshot(self, word: str, values: Mapping[str, Any]) -> str:
-        """Live data is described here, without what the contract calls personal, and never written out; files are read by the verb."""
+        """Live data is described here, without what the contract calls personal, never written out; the verb holds it where it is."""
         if Path(word).is_dir() and word not in self.names:
             return word
         value = self.value(word)
@@ -186,7 +192,9 @@ class Live:
             return str(value) if Path(value).is_dir() else _named_file(value, word)
         data = canonical(redacted(self.workspace.snapshots.of_live(value), _edit(values).personal))
         write = partial(self.workspace.write_bytes, data=data)
-        return str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
+        path = str(self._kept(f"{digest_bytes(data).removeprefix('sha256:')[:24]}{SUFFIX}", write))
+        self.workspace.live_data[path] = value
+        return path
 
     def _written(self, raw: Raw, *, personal: bool = False) -> str:
         """A batch as a file named by its content, written once; a personal one is nobody else's, since it is removed afterwards."""

@@ -35,6 +35,7 @@ HELP = ("-h", "--help", "?")
 NOUNS = ("bundle.Bundle", "contract.Contract", "evidence.Evidence", "listing.Listing", "notebook.Notebook", "policy.Policy",
          "portrait.Portrait", "release.Release", "snapshot.Snapshot", "verdict.Verdict")  # fmt: skip
 
+NO_KERNEL = "suggestions are accepted here while a kernel runs"
 PORTRAIT = ("jupyter_mlprod.core.portrait", "Portrait")
 
 
@@ -240,10 +241,10 @@ def one_line(error: MlprodError) -> str:
 def show_records(shell: "InteractiveShell", magics: MlprodMagics) -> None:
     """Teach the shell to show every record as text and HTML; imported modules are read when the first record is shown.
 
-    A portrait whose contract can be edited has a panel besides, where there is a kernel that can hear it.
+    A portrait whose contract can be edited has a panel below it, where there is a kernel that can hear it.
     """
     assert shell.display_formatter is not None
-    shell.display_formatter.mimebundle_formatter.for_type_by_name(*PORTRAIT, partial(_panel, shell, magics))
+    shell.display_formatter.ipython_display_formatter.for_type_by_name(*PORTRAIT, partial(_with_panel, shell, magics))
     for kind, render in (("text/html", _html), ("text/plain", _text)):
         for noun in NOUNS:
             module, name = noun.split(".")
@@ -253,24 +254,38 @@ def show_records(shell: "InteractiveShell", magics: MlprodMagics) -> None:
 def forget_records(shell: "InteractiveShell") -> None:
     """Undo `show_records`."""
     assert shell.display_formatter is not None
-    shell.display_formatter.mimebundle_formatter.pop(".".join(PORTRAIT), None)
+    shell.display_formatter.ipython_display_formatter.pop(".".join(PORTRAIT), None)
     for kind in ("text/html", "text/plain"):
         for noun in NOUNS:
             shell.display_formatter.formatters[kind].pop(f"jupyter_mlprod.core.{noun}", None)
 
 
-def _panel(shell: "InteractiveShell", magics: MlprodMagics, portrait: "Portrait") -> dict[str, Any]:
-    """The panel of the portrait that was shown last; nothing in a gate run, whose notebook is a record, or where no kernel listens."""
+def _with_panel(shell: "InteractiveShell", magics: MlprodMagics, portrait: "Portrait") -> None:
+    """The portrait that was shown last, and its panel in a display of its own.
+
+    Raises
+    ------
+    NotImplementedError : to be shown as any record: in a gate run, whose notebook is a record, or where no kernel listens.
+    """
     offer = magics.offered
     listens = getattr(shell, "kernel", None) is not None and "MLPROD_RUN" not in os.environ
     if offer is None or offer.portrait is not portrait or not listens or importlib.util.find_spec("anywidget") is None:
-        return {}
+        raise NotImplementedError
+    from IPython.display import display
+
     from jupyter_mlprod.fronts.panel import WIDGET, Panel
 
-    panel = Panel(portrait, target=portrait.about, accept=offer.accept)
+    shown = display(_static(portrait), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+    panel = Panel(portrait, target=portrait.about, accept=offer.accept, drawn=lambda other: shown.update(_static(other), raw=True))
     found: Any = panel._repr_mimebundle_()
     data = found[0] if isinstance(found, tuple) else found
-    return {WIDGET: data[WIDGET]}
+    display({WIDGET: data[WIDGET], "text/plain": NO_KERNEL}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _static(portrait: "Portrait") -> dict[str, str]:
+    from jupyter_mlprod.fronts import display
+
+    return {"text/html": display.as_html(portrait), "text/plain": display.as_text(portrait)}
 
 
 def _html(record: "Record") -> str:

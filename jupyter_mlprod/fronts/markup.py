@@ -8,6 +8,8 @@ numbers beside it say the same.
 import html
 import re
 
+import msgspec
+
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.verdict import Finding
 from jupyter_mlprod.fronts.table import MARKS, Picture, Table, View
@@ -17,6 +19,8 @@ LEFT, RIGHT = "text-align:left", "text-align:right;white-space:nowrap"
 TABLE = "margin:.5em 0 .4em;font-variant-numeric:tabular-nums"
 NOTE = "margin:0;font-size:.9em;opacity:.8"
 INTERVAL, FAINT = re.compile(r"\[.*\]"), r'<span style="opacity:.7">\g<0></span>'
+UNDER = {"found": "rules"}
+"""A column whose remarks a page shows below those of another, where a table has both: beside them they would lie off a narrow page."""
 LONG = 60
 """A longer text may break anywhere, so that one hostile word does not push the table off the page."""
 LONGEST = 400
@@ -48,6 +52,7 @@ def _mark(outcome: str) -> str:
 
 
 def _table(table: Table) -> str:
+    table = _folded(table)
     headed = any(map(str.strip, table.columns))
     head = "".join(_heading(_escaped(column), numeric=column in table.numeric) for column in table.columns)
     findings = table.findings or (None,) * len(table.rows)
@@ -58,6 +63,19 @@ def _table(table: Table) -> str:
     ]
     top = f"<thead><tr>{head}</tr></thead>" if headed else ""
     return f'<table style="{TABLE}">{top}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _folded(table: Table) -> Table:
+    """The table without the columns whose remarks stand below those of another."""
+    columns, rows = table.columns, table.rows
+    for under, over in UNDER.items():
+        if under not in columns or over not in columns:
+            continue
+        i, j = columns.index(under), columns.index(over)
+        joined = (tuple("\n".join(filter(None, (cell, row[i]))) if k == j else cell for k, cell in enumerate(row)) for row in rows)
+        rows = tuple(row[:i] + row[i + 1 :] for row in joined)
+        columns = columns[:i] + columns[i + 1 :]
+    return msgspec.structs.replace(table, columns=columns, rows=rows)
 
 
 def _heading(shown: str, *, numeric: bool) -> str:

@@ -19,7 +19,6 @@ function choice(suggestion, ticked, changed) {
 }
 
 function render({ model, el }) {
-  const result = element("div", { class: "mlprod-result jp-RenderedHTMLCommon" });
   const list = element("ul", { class: "mlprod-choices" });
   const legend = element("legend");
   const accept = element("button", { type: "submit" }, "Accept");
@@ -39,9 +38,6 @@ function render({ model, el }) {
     const none = ticked().length === 0;
     accept.disabled = none || model.get("busy");
     copy.disabled = none;
-  };
-  const showResult = () => {
-    result.innerHTML = model.get("html"); // escaped where it is made
   };
   const showChoices = () => {
     const suggestions = model.get("suggestions");
@@ -75,7 +71,6 @@ function render({ model, el }) {
   });
 
   const shown = {
-    "change:html": showResult,
     "change:suggestions": showChoices,
     "change:toml": showToml,
     "change:message": showMessage,
@@ -87,7 +82,7 @@ function render({ model, el }) {
     show();
   }
   el.classList.add("mlprod-panel");
-  el.append(result, form, status);
+  el.append(form, status);
   return () => {
     for (const [name, show] of Object.entries(shown)) {
       model.off(name, show);

@@ -1,6 +1,7 @@
-"""The panel of a portrait: its table, and its suggestions as a list that can be ticked and accepted.
+"""The panel of a portrait: its suggestions as a list that can be ticked and accepted.
 
-It is the display of a portrait in a live kernel, and no verb of its own: the saved notebook holds the same table as static HTML beside it.
+It is a display of its own, below the portrait's static HTML, and no verb: in one display with it a page that was made of the notebook
+would take the panel for the better form, and show nothing where it cannot load it.
 What is accepted goes through the same request as ``contract edit --set``; this file decides nothing.
 """
 
@@ -14,8 +15,7 @@ import traitlets
 from jupyter_mlprod.core.errors import MlprodError
 from jupyter_mlprod.core.plain import clean
 from jupyter_mlprod.core.portrait import Portrait
-from jupyter_mlprod.fronts import markup
-from jupyter_mlprod.fronts.view_portrait import fields_view, merged
+from jupyter_mlprod.fronts.view_portrait import merged
 
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -30,11 +30,11 @@ class Panel(anywidget.AnyWidget):
     Parameters
     ----------
     target : what is written to, for a person
+    drawn : what shows another portrait in the place of the first
     """
 
     _esm = HERE / "panel.js"
     _css = HERE / "panel.css"
-    html = traitlets.Unicode().tag(sync=True)
     suggestions = traitlets.List(traitlets.Dict()).tag(sync=True)
     ticked = traitlets.List(traitlets.Unicode()).tag(sync=True)
     target = traitlets.Unicode().tag(sync=True)
@@ -43,9 +43,9 @@ class Panel(anywidget.AnyWidget):
     failed = traitlets.Bool(default_value=False).tag(sync=True)
     busy = traitlets.Bool(default_value=False).tag(sync=True)
 
-    def __init__(self, portrait: Portrait, *, target: str, accept: Accept) -> None:
+    def __init__(self, portrait: Portrait, *, target: str, accept: Accept, drawn: Callable[[Portrait], None]) -> None:
         super().__init__(target=clean(target))
-        self.accept = accept
+        self.accept, self.drawn = accept, drawn
         self.show(portrait)
         self.observe(self._ticked, "ticked")
         self.on_msg(self._told)
@@ -55,7 +55,6 @@ class Panel(anywidget.AnyWidget):
         self.portrait = portrait
         able = [one for one in portrait.suggestions if one.toml]
         self.ticked = [name for name in self.ticked if name in {one.id for one in able}]
-        self.html = markup.page(fields_view(portrait))
         self.suggestions = [{"id": clean(one.id), "sentence": clean(one.sentence)} for one in able]
 
     def _ticked(self, _change: Any) -> None:
@@ -73,7 +72,9 @@ class Panel(anywidget.AnyWidget):
             return
         self.busy = True
         try:
-            self.show(self.accept({key: value for one in chosen for key, value in one.settings.items()}))
+            portrait = self.accept({key: value for one in chosen for key, value in one.settings.items()})
+            self.drawn(portrait)
+            self.show(portrait)
             self._say(f"declared in {self.target}: {', '.join(clean(one.id) for one in chosen)}", failed=False)
         except MlprodError as error:
             self._say(" ".join(map(clean, str(error).splitlines())), failed=True)

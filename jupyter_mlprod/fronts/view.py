@@ -3,6 +3,7 @@
 A view is a function of the record alone; it decides nothing and looks nothing up.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from msgspec import UNSET
 
 from jupyter_mlprod.core.bundle import STRUCTURE, Bundle
+from jupyter_mlprod.core.conformance import shape_of
 from jupyter_mlprod.core.contract import Contract, Input
 from jupyter_mlprod.core.contract_text import LIMITING, contract_rules, field_cells, number
 from jupyter_mlprod.core.evidence import Evidence, Measure
@@ -32,6 +34,8 @@ OFTEN_ZERO = {"null_ratio", "nonfinite_ratio", "outlier_ratio", "skew_ratio"}
 """Measures of every column: where they are 0, the table says in how many places."""
 
 SHOWN_COLUMNS = 100
+EXAMPLE = re.compile(r"row [0-9,]+: '([^']*)'")
+MASKED = 'strings are told as their shape; of a column that holds nothing personal, pii = "none" in the contract tells the values'
 ABOUT_RUNS = {"cells_not_ok"}
 
 
@@ -103,6 +107,8 @@ def _evidence(evidence: Evidence) -> View:
     rows = [(m.name, where_text(m.where), value_text(m), f"{m.n:,}", m.note) for m in shown]
     view.table(("measure", "where", "value", "n", "remark"), rows, numeric=("value", "n"))
     view.notes += [f"✗ {m.where['kind']}: {m.note}" for m in evidence.measures if m.name == "broken"]
+    if any(m.name == "broken" and m.where["check"] == "category" and _is_masked(m.note) for m in evidence.measures):
+        view.notes.append(MASKED)
     if idle:
         places = Counter(measure.name for measure in idle)
         view.notes.append(f"0 and left out: {', '.join(f'{name} of {n:,}' for name, n in sorted(places.items()))}")
@@ -114,6 +120,11 @@ def _evidence(evidence: Evidence) -> View:
             "; ".join(f"{key} {short(value) if value.startswith('sha256:') else value}" for key, value in sorted(evidence.context.items()))
         )
     return view
+
+
+def _is_masked(note: str) -> bool:
+    """Whether an example in it is a string's shape."""
+    return any(shape_of(text) == text for text in EXAMPLE.findall(note))
 
 
 def _bundle(bundle: Bundle) -> View:

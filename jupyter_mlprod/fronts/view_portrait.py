@@ -26,14 +26,14 @@ COLUMNS = ("side", "name", "type", "rules", "data", "nulls", "found")
 
 def portrait_view(portrait: Portrait) -> View:
     """The view of a portrait."""
-    view = fields_view(portrait)
+    view = _fields(portrait)
     _suggestions(view, portrait)
     return view
 
 
-def fields_view(portrait: Portrait) -> View:
-    """The same without suggestions, which a panel lists in its own way."""
-    held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows"
+def _fields(portrait: Portrait) -> View:
+    """The same without suggestions."""
+    held = f"{portrait.checks:,} checks on {number(portrait.rows)} rows ({portrait.view} view)"
     broken = f"{portrait.broken} broken" if portrait.broken else "none broken"
     view = View(title=f"contract of {short(portrait.about)}, {held}, {broken}")
     fields = shown_fields(portrait.fields)
@@ -83,10 +83,10 @@ def _said(violation: Violation, name: str, mark: str) -> str:
 
 
 def _rule_lines(field: Input) -> Iterator[str]:
-    """Each rule, and whether a person declared it or it was read off an example."""
+    """Each rule, with a mark where no person declared it and it was read off an example."""
     for words, members in _rules_of(field):
         said = any(member in (field.declared or ()) for member in members)
-        yield f"{clean(words)} [{'declared' if said else 'inferred'}]"
+        yield clean(words) if said else f"{clean(words)} [inferred]"
 
 
 def _rules_of(field: Input) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -19,6 +19,7 @@ from jupyter_mlprod.core.data_quality import holds_images, image_quality, table_
 from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.held import source_of
 from jupyter_mlprod.core.image_folder import files_in
 from jupyter_mlprod.core.leak_search import leak_search, same_length
 from jupyter_mlprod.core.policy import SCANNED
@@ -32,8 +33,6 @@ from jupyter_mlprod.core.skew import skew
 from jupyter_mlprod.core.subject import names_folder
 
 CHUNK = 256
-STREAMED = (".parquet",)
-"""Files whose columns say themselves what they hold, and are held against the contract as they are, without the detour of pandas."""
 
 
 def run(request: Check, ports: Ports) -> Evidence:
@@ -92,9 +91,8 @@ def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     row_by_row = request.prepared or request.online or request.validation
     types = types_read(contract)
     raw, n = _whole(request.data, ports, types) if row_by_row else ports.data.sample(request.data, types=types)
-    source = file if file.suffix in STREAMED else raw
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
-    result = ports.frames.check(contract, source, view=request.view, now=now)
+    result = ports.frames.check(contract, source_of(request.data, raw), view=request.view, now=now)
     parts = list(by_kind(result, readied(contract, request.view, clock=now is not None)))
     named = named_inputs(contract, raw)
     context = {"data": raw_digest(raw) if rows(raw) == n else digest_of_file(file), "view": request.view}

@@ -7,20 +7,20 @@ else stands in the file as comments.
 import json
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jupyter_mlprod.core import contract as noun
 from jupyter_mlprod.core.contract_change import accepted, changes, confirmations, key_path, value_of
-from jupyter_mlprod.core.contract_data import contract_of_data
+from jupyter_mlprod.core.contract_data import contract_of_data, framed
 from jupyter_mlprod.core.contract_diff import contract_diff
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
 from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
-from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
 from jupyter_mlprod.core.form_pandera import pandera_source
+from jupyter_mlprod.core.held import source_of, view_of
 from jupyter_mlprod.core.listing import Listing
 from jupyter_mlprod.core.portrait import CELL, Portrait
 from jupyter_mlprod.core.portray import portray
@@ -34,6 +34,8 @@ OPTIONS = {
     "infer": {"target", "out"}, "show": {"data", "to", "out"}, "diff": {"other"}, "edit": {"set", "accept", "confirm"},
 }  # fmt: skip
 """What each action takes besides its subject."""
+FRAMES = (".parquet", ".csv")
+"""Files that hold a frame; what another holds, the live value has said."""
 WANTED = {
     "infer": "data to infer from, or an MLflow model",
     "show": "a bundle, a contract.toml or an MLflow model",
@@ -77,6 +79,8 @@ def _infer(request: Contract, ports: Ports) -> noun.Contract:
         head = [f"Inferred from the signature of {request.subject}, {ports.now():%Y-%m-%d}.", *_explained(0)]
         return _proposed(request, read, head=head, proposals={}, ports=ports)
     raw = ports.data.read(request.subject)
+    if Path(request.subject).suffix in FRAMES:
+        raw = framed(raw, target=request.target)
     read = contract_of_data(raw, target=request.target)
     proposals: dict[tuple[str, ...], list[str]] = {}
     for one in suggestions(read.contract, raw):
@@ -113,8 +117,7 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     if request.data:
         if request.out or request.to != "record":
             raise MlprodError(Code.BAD_REQUEST, "contract show --data takes no --to and no --out", hint="mlprod contract --help")
-        raw = ports.data.read(request.data, types=types_read(contract))
-        return portray(contract, raw, about=_about(request.subject, ports), now=ports.now())
+        return _beside(request, contract, ports)
     unsaid: tuple[str, ...] = ()
     match request.to:
         case "record":
@@ -132,6 +135,15 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
     _given(text, request.out, ports)
     _told((f"not in it: {line}" for line in unsaid), ports)
     return contract
+
+
+def _beside(request: Contract, contract: noun.Contract, ports: Ports) -> Portrait:
+    """The contract beside data, held against it as ``check`` does."""
+    raw = ports.data.read(request.data)
+    view = view_of(contract, raw if isinstance(raw, Mapping) else ())
+    now = ports.now() if view == "serving" else None
+    held = ports.frames.check(contract, source_of(request.data, raw), view=view, now=now)
+    return portray(contract, raw, about=_about(request.subject, ports), held=held, view=view)
 
 
 def _about(subject: str, ports: Ports) -> str:

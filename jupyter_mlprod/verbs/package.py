@@ -22,6 +22,7 @@ from jupyter_mlprod.core.combine import combine_of, combined_scores
 from jupyter_mlprod.core.contract import ColumnType
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.evidence import Evidence
+from jupyter_mlprod.core.held import broken_by_training
 from jupyter_mlprod.core.infer import infer_contract, infer_scores
 from jupyter_mlprod.core.lock import attach_locks
 from jupyter_mlprod.core.mlmodel import MLMODEL, PYTHON_ENV, mlmodel_text, python_env_text
@@ -60,6 +61,9 @@ def _from_capture(request: Package, parts: Parts, ports: Ports, *, folder: Path)
     reference = ports.data.read(str(folder / REFERENCE_FILE))
     assert isinstance(reference, Mapping)
     bundle = _described(request, parts, capture, reference)
+    if parts.snapshot is not None and parts.snapshot.kind == "table":
+        for line in broken_by_training(bundle.contract, request.data, ports):
+            ports.tell(line)
     snapshot = redacted(parts.snapshot, parts.edit.personal) if parts.snapshot else None
     if snapshot:
         bundle = msgspec.structs.replace(bundle, snapshot=digest(snapshot), snapshot_values=values_named(snapshot))

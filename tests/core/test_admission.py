@@ -63,6 +63,26 @@ def test_a_fine_request_goes_through_untouched_and_unmarked() -> None:
     assert (admitted.rows, admitted.imputed, admitted.passed) == (2, {}, {})
 
 
+def test_a_request_is_told_twenty_faults_and_how_many_more_there_are() -> None:
+    contract = table(*(Column(name=f"c{i:02}", type="int", low=0) for i in range(23)))
+    error = refused(contract, {f"c{i:02}": -1 for i in range(23)})
+    assert error.message.count("is below 0") == 20
+    assert "column 'c19' is below 0 in 1 of 1 rows, first at row 0; and 3 more (contract of n)" in error.message
+    assert error.hint == "mend these fields, or see the contract: mlprod contract show n"
+
+
+def test_what_is_asked_for_is_cut_as_a_refusal_is() -> None:
+    error = refused(table(*(Column(name=f"c{i:02}", type="int", low=0, on_violation="ask") for i in range(21))), {"c00": -1})
+    assert error.code is Code.MORE_NEEDED
+    assert "and 1 more" in error.message
+
+
+def test_a_data_set_that_is_refused_is_sent_to_check() -> None:
+    with pytest.raises(MlprodError) as refusal:
+        Admission(table(age())).admit_data({"age": np.array([130])}, name="n", now=NOW)
+    assert refusal.value.hint == "mlprod check shows every violation"
+
+
 def test_refuse_tells_every_demand_that_is_broken() -> None:
     error = refused(table(age(), site()), {"age": 130, "site": "c"}, {"age": 1, "site": None})
     assert error.code is Code.CONTRACT

@@ -1,14 +1,16 @@
 """Data show names, types and nulls; what has no type in a contract is left out and told, and no value is."""
 
 import datetime
+import decimal
 
 import numpy as np
 import pytest
 
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Tensor, Text
-from jupyter_mlprod.core.contract_data import contract_of_data
+from jupyter_mlprod.core.contract_data import contract_of_data, framed
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.mixed import odd
 from jupyter_mlprod.core.raw import Array, Raw
 
 UTC = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -41,13 +43,35 @@ def test_the_type_of_a_column_is_that_of_all_its_values(values: Array, column: C
     assert check_batch(contract, {"x": values}).violations == ()
 
 
+FRAME: dict[str, Array] = {"age": np.array([1, 2]), "ill": np.array([True, False]), "vector": np.zeros((2, 3))}
+
+
+def test_a_column_of_lists_does_not_make_tensors_of_a_frame() -> None:
+    read = contract_of_data(framed(FRAME, target="ill"), target="ill")
+    assert [one.name for one in read.contract.inputs] == ["age"]
+    assert read.left_out == ("column 'vector' is left out: it holds lists",)
+
+
+def test_a_frame_of_lists_alone_is_tensors() -> None:
+    vectors = {name: array for name, array in FRAME.items() if name != "age"}
+    assert contract_of_data(framed(vectors, target="ill"), target="ill").contract.inputs == (
+        Tensor(name="vector", dtype="float64", shape=("batch", 3)),
+    )
+
+
+@pytest.mark.parametrize(("value", "said"), [([1], "lists"), ({"a": 1}, "dicts"), (decimal.Decimal(1), "values of type Decimal")])
+def test_values_that_no_column_holds_are_told_as_what_they_are(value: object, said: str) -> None:
+    read = contract_of_data({"x": np.array([1]), "odd": objects(odd(value))})
+    assert read.left_out == (f"column 'odd' is left out: it holds {said}",)
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
         (objects("secret", 1), "column 'x' is left out: it holds a mixture of int, string"),
         (objects(UTC, UTC.replace(tzinfo=None)), "column 'x' is left out: it holds a mixture of time, time_utc"),
         (objects(None, None), "column 'x' is left out: it holds nothing but nulls"),
-        (objects([1], [2]), "column 'x' is left out: it holds values of type list"),
+        (objects([1], [2]), "column 'x' is left out: it holds lists"),
         (np.array([1j, 2j]), "column 'x' is left out: it holds dtype complex128, which a column of a contract does not have"),
     ],
 )

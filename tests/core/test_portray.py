@@ -10,12 +10,17 @@ import pytest
 from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.portrait import BINS, Bars, FieldPortrait, Portrait, Shares
-from jupyter_mlprod.core.portray import portray
+from jupyter_mlprod.core.portray import portray as portray_held
 from jupyter_mlprod.core.raw import Raw, object_array
 from jupyter_mlprod.core.record import canonical, digest
 
 GENERATOR = np.random.default_rng(0)
 AGES = np.concatenate([GENERATOR.integers(1, 90, 990), [-5, 200, *[130] * 8]])
+
+
+def portray(contract: Contract, raw: Raw, *, about: str) -> Portrait:
+    """With what a check of the batch has come to."""
+    return portray_held(contract, raw, about=about, held=check_batch(contract, raw))
 
 
 def of(field: Input, values: Any) -> FieldPortrait:

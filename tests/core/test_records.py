@@ -1,10 +1,14 @@
 """JSON against a contract: the generated decoder and the look at each value say the same, and what is no JSON is told in a line."""
 
 import datetime
+import decimal
 import json
+import uuid
 from typing import Any
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from jupyter_mlprod.core.contract import Column, Contract, Freshness, Rows, Tensor
 from jupyter_mlprod.core.demands import plan_of
 from jupyter_mlprod.core.errors import Code, MlprodError
+from jupyter_mlprod.core.mixed import type_name
 from jupyter_mlprod.core.records import (
     LARGEST_BYTES,
     MOST_LITERALS,
@@ -203,6 +208,33 @@ def test_live_records_are_told_from_columns() -> None:
     assert as_records({"age": [1, 2]}) is None
     assert as_records([]) is None
     assert as_records([1, 2]) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [pd.NA, decimal.Decimal(3), datetime.timedelta(1), uuid.UUID(int=0), np.float32(2), b"x"],
+    ids=lambda value: type(value).__name__,
+)
+def test_one_record_may_hold_any_single_value(value: Any) -> None:
+    assert as_records({"age": 1, "site": value}) == [{"age": 1, "site": value}]
+
+
+def test_a_list_beside_single_values_is_a_value_of_the_record() -> None:
+    record = {"age": [1, 2], "site": "a"}
+    assert as_records(record) == [record]
+    assert type_name(raw_records([record], CONTRACT)["age"][0]) == "list"
+
+
+def test_a_row_of_a_frame_is_a_record_and_a_column_of_it_is_none() -> None:
+    frame = pd.DataFrame({"age": [40, 41], "site": ["a", "b"]})
+    assert as_records(frame.iloc[1], ["age", "site"]) == [{"age": 41, "site": "b"}]
+    assert as_records(frame["site"], ["age", "site"]) is None
+
+
+def test_what_pandas_has_for_null_is_null_in_a_record_and_what_no_column_holds_is_its_type() -> None:
+    raw = raw_records([{"age": pd.NA, "site": decimal.Decimal(3)}, {"age": np.int64(2)}], CONTRACT)
+    assert raw["age"].tolist() == [None, 2]
+    assert type_name(raw["site"][0]) == "Decimal"
 
 
 def test_records_that_have_nothing_still_have_rows() -> None:

@@ -126,6 +126,17 @@ def test_data_of_the_notebook_are_inferred_from_and_not_left_behind(desk: Intera
     assert not list(Path(".mlprod").rglob("*.npz"))
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_a_column_of_lists_in_a_frame_is_left_out_by_name(desk: InteractiveShell, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    made = f"import {kind}; f = {kind}.DataFrame({{'age': [1, 2], 'site': ['a', 'b'], 'v': [[1.0, 2.0], [3.0, 4.0]]}})"
+    desk.run_cell(made, store_history=False)  # type: ignore[no-untyped-call]
+    contract = run(desk, "contract infer f")
+    assert [(one.name, one.type) for one in contract.inputs] == [("age", "int"), ("site", "string")]
+    assert "column 'v' is left out: it holds lists" in capsys.readouterr().out
+    desk.run_cell("f.to_parquet('f.parquet') if hasattr(f, 'iloc') else f.write_parquet('f.parquet')", store_history=False)  # type: ignore[no-untyped-call]
+    assert run(desk, "contract infer f.parquet") == contract
+
+
 def test_a_name_of_the_notebook_is_no_subject_of_another_action(desk: InteractiveShell) -> None:
     with pytest.raises(UsageError, match="frame"):
         run(desk, "contract show frame")

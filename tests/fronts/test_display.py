@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.contract import Column, Contract
 from jupyter_mlprod.core.evidence import Evidence, Measure
 from jupyter_mlprod.core.listing import Listing
@@ -31,7 +32,7 @@ SAYS = {
     "listing": ("answers of digits", "seven", "0.9981", "2 of 900 rows", "all in answers.csv"),
     "notebook": ("notebook digits.ipynb", "python3", "epochs", "2 code cells"),
     "policy": ("policy release", "≥ 0.95", "recall [class=*]", "≤ 50 ms", "runner", "7d"),
-    "portrait": ("contract of tumor, 9 checks on 200,000 rows, 2 broken", "0 … 40 mm [declared]", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
+    "portrait": ("contract of tumor, 9 checks on 200,000 rows (serving view), 2 broken", "0 … 40 mm", "no nulls [inferred]", "✗ is above 40 mm in 8 of",
                  "row 3: 41", "one of left, right, middle and 1 more", "20,000 (10.0%)", "left 60%, right 30%, top 6%, 4 more", "withheld: personal",
                  "is none of its 4", "(mostly allows it)", "1970-01-01 … 1970-01-02", "sums to 1", "discharge >= admission", "✗ rule 'stay' is broken",
                  "radius.range", "97 % of rows within 0 and 16", "of 100,000 sampled rows", "declare inputs.radius.range: paste its TOML into the contract"),
@@ -310,6 +311,26 @@ def test_suggestions_can_be_copied_as_one_document() -> None:
     assert tomllib.loads(html.unescape(block)) == {"inputs": {"radius": {"high": 16, "nullable": False}}}
 
 
+@pytest.mark.parametrize(
+    ("check", "told", "noted"),
+    [("category", "'xxxxx'", 1), ("category", "'north'", 0), ("category", "personal, withheld", 0), ("pattern", "'x'", 0)],
+)
+def test_a_masked_category_is_told_once_with_what_unmasks_it(check: str, told: str, noted: int) -> None:
+    where = {"check": check, "field": "site", "kind": "schema"}
+    broken = Measure(
+        name="broken", value=1.0, unit="count", n=9, note=f"column 'site' is wrong in 1 of 9 rows (row 5: {told})", where=where
+    )
+    shown = display.as_text(msgspec.structs.replace(EVIDENCE, measures=(broken, broken)))
+    assert shown.count('pii = "none"') == noted
+
+
+def test_a_page_shows_what_is_broken_below_the_rules_and_marks_what_was_inferred_alone() -> None:
+    page = display.as_html(PORTRAIT)
+    cell = next(one for one in re.findall(r"<td[^>]*>(.*?)</td>", page) if "0 … 40 mm" in one)
+    assert re.match(r"0 … 40 mm<br>no nulls <span[^>]*>\[inferred\]</span><br><b [^>]*>✗</b> is above 40 mm in 8 of", cell)
+    assert "[declared]" not in page + display.as_text(PORTRAIT)
+
+
 def test_a_text_has_a_picture_of_blocks() -> None:
     line = next(line for line in display.as_text(PORTRAIT).splitlines() if "radius" in line)
     assert re.search(f"[{display.BLOCKS}]{{12}} -1.5 … 45.5", line)
@@ -319,4 +340,4 @@ def test_a_portrait_of_a_hundred_columns_with_violations_in_each_stays_small() -
     random = np.random.default_rng(0)
     raw = {f"column_{index}": random.normal(size=1000) for index in range(100)}
     contract = Contract(inputs=tuple(Column(name=name, type="float", low=-2, high=2) for name in raw), outputs=())
-    assert len(display.as_html(portray(contract, raw, about="wide")).encode()) < 60_000
+    assert len(display.as_html(portray(contract, raw, about="wide", held=check_batch(contract, raw))).encode()) < 60_000

@@ -1,7 +1,9 @@
 """A bundle applies its contract to every request: it refuses, asks, imputes or passes, and says so in the answer."""
 
 import datetime
+import decimal
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,34 @@ def test_records_json_and_a_table_are_answered_alike(model: Model) -> None:
             np.testing.assert_array_equal(other[name], answer)
     assert model.answer(row())["label"].tolist() == ["left"]
     assert model.answer(sent(row())[1:-1])["label"].tolist() == ["left"]
+
+
+def test_a_row_of_a_frame_and_json_as_text_are_answered_as_the_record(model: Model) -> None:
+    frame = pd.DataFrame([row(), row(age=50)])
+    assert model.answer(frame.iloc[1])["label"].tolist() == ["right"]
+    assert model.answer(sent(row()).decode())["label"].tolist() == ["left"]
+    assert model.answer(row(weight=np.float32(70)))["label"].tolist() == ["left"]
+
+
+@pytest.mark.parametrize(
+    "value", [pd.NA, decimal.Decimal("70.5"), [70.0, 71.0], b"70", uuid.UUID(int=0)], ids=lambda one: type(one).__name__
+)
+@pytest.mark.parametrize("many", [False, True], ids=["record", "list"])
+def test_a_value_that_a_column_does_not_hold_is_told_by_the_name_of_that_column(model: Model, value: Any, many: bool) -> None:
+    record = row(born=value)
+    error = refused(model, [record] if many else record)
+    assert error.code is Code.CONTRACT
+    assert error.message.startswith("column 'born' ")
+    assert "; " not in error.message
+    assert "mlprod contract show visits" in error.hint
+
+
+@pytest.mark.parametrize("value", ["no JSON", 5, object(), ["a", [1]]], ids=["text", "number", "object", "mixture"])
+def test_what_is_no_rows_at_all_is_one_line_that_says_what_can_be_given(model: Model, value: Any) -> None:
+    error = refused(model, value)
+    assert error.code is Code.BAD_DATA
+    assert "\n" not in error.message
+    assert "record" in error.hint
 
 
 def test_what_is_imputed_and_what_has_passed_is_marked(model: Model) -> None:

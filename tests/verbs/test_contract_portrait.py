@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jupyter_mlprod.core.batch import check_batch
 from jupyter_mlprod.core.conformance import Conformance
 from jupyter_mlprod.core.contract_toml import read_contract
 from jupyter_mlprod.core.errors import Code, MlprodError
@@ -58,10 +57,51 @@ def shown(desk: Workspace) -> Portrait:
 
 def test_a_file_is_shown_beside_rows_with_the_findings_of_the_check(desk: Workspace) -> None:
     portrait, contract = shown(desk), read_contract(CONTRACT, name="contract.toml").contract
-    found: Conformance = check_batch(contract, desk.data.read("rows.parquet"))
+    found: Conformance = desk.frames.check(contract, Path("rows.parquet"), view="serving", now=desk.now())
     assert (portrait.about, portrait.contract, portrait.rows, portrait.checks) == ("contract.toml", digest(contract), 100, found.checks)
     assert (*(one for field in portrait.fields for one in field.violations), *portrait.violations) == found.violations
     assert [(one.field, one.rows) for one in found.violations] == [("age", 2), ("order", 2)]
+
+
+BOXES = """
+target = { name = "ill", type = "bool" }
+freshness = { event_time = "seen" }
+
+[inputs.age]
+type = "int"
+expected = { edges = [50], shares = [0.5, 0.5] }
+
+[inputs.seen]
+type = "time_utc"
+max_age = "1h"
+"""
+
+
+def training_rows(path: str, ages: list[int]) -> None:
+    seen = pd.to_datetime(["2020-01-01T00:00:00Z"] * len(ages))
+    pd.DataFrame({"age": ages, "seen": seen, "ill": [True, False] * (len(ages) // 2)}).to_parquet(path)
+
+
+def test_a_distribution_that_is_broken_is_told_as_the_check_tells_it(desk: Workspace) -> None:
+    Path("boxes.toml").write_text(BOXES)
+    training_rows("boxes.parquet", [10] * 100)
+    portrait = desk.run(Contract(action="show", subject="boxes.toml", data="boxes.parquet"))
+    assert isinstance(portrait, Portrait)
+    assert [(one.field.name, found.check) for one in portrait.fields for found in one.violations] == [("age", "distribution")]
+    assert "1 broken" in display.as_text(portrait).splitlines()[0]
+
+
+def test_rows_with_the_target_are_of_the_training_view_and_are_asked_for_no_age(desk: Workspace) -> None:
+    Path("boxes.toml").write_text(BOXES)
+    training_rows("boxes.parquet", [10, 90] * 50)
+    portrait = desk.run(Contract(action="show", subject="boxes.toml", data="boxes.parquet"))
+    assert isinstance(portrait, Portrait)
+    assert (portrait.view, portrait.broken) == ("training", 0)
+    assert "on 100 rows (training view), none broken" in display.as_text(portrait)
+    pd.read_parquet("boxes.parquet").drop(columns="ill").to_parquet("asked.parquet")
+    asked = desk.run(Contract(action="show", subject="boxes.toml", data="asked.parquet"))
+    assert isinstance(asked, Portrait)
+    assert (asked.view, [found.check for one in asked.fields for found in one.violations]) == ("serving", ["stale"])
 
 
 def test_the_command_line_tells_the_same_record_and_nothing_personal(desk: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
