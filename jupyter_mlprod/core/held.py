@@ -43,11 +43,9 @@ def broken_by_training(contract: Contract, data: str, ports: Ports) -> Iterator[
     if not contract.is_table:
         return
     live = ports.live_data.get(data)
-    source: Any = (
-        source_of(data, ports.data.read(data, types=types_read(contract)))
-        if live is None and names_file(data) and not data.endswith(SUFFIX)
-        else live
-    )
+    source: Any = live
+    if live is None and names_file(data) and not data.endswith(SUFFIX):
+        source = source_of(data, ports.data.read(data, types=types_read(contract)))
     if source is None:
         return
     try:

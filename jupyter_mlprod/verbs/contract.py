@@ -16,6 +16,7 @@ from jupyter_mlprod.core.contract_data import contract_of_data, framed
 from jupyter_mlprod.core.contract_diff import contract_diff
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
 from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
+from jupyter_mlprod.core.demands import types_read
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
@@ -139,7 +140,7 @@ def _show(request: Contract, ports: Ports) -> noun.Contract | Portrait:
 
 def _beside(request: Contract, contract: noun.Contract, ports: Ports) -> Portrait:
     """The contract beside data, held against it as ``check`` does."""
-    raw = ports.data.read(request.data)
+    raw = ports.data.read(request.data, types=types_read(contract))
     view = view_of(contract, raw if isinstance(raw, Mapping) else ())
     now = ports.now() if view == "serving" else None
     held = ports.frames.check(contract, source_of(request.data, raw), view=view, now=now)
