@@ -27,10 +27,10 @@ def view_of(contract: Contract, names: Iterable[str]) -> View:
     return "training" if {field.name for field in contract.training_only} & set(names) else "serving"
 
 
-def source_of(path: str, raw: Raw) -> Path | Raw:
+def source_of(contract: Contract, path: str, raw: Raw) -> Path | Raw:
     """What is held against the contract: the file, or the rows that were read of it."""
     file = Path(path)
-    return file if file.suffix in STREAMED else raw
+    return file if contract.is_table and file.suffix in STREAMED else raw
 
 
 def broken_by_training(contract: Contract, data: str, ports: Ports) -> Iterator[str]:
@@ -45,7 +45,7 @@ def broken_by_training(contract: Contract, data: str, ports: Ports) -> Iterator[
     live = ports.live_data.get(data)
     source: Any = live
     if live is None and names_file(data) and not data.endswith(SUFFIX):
-        source = source_of(data, ports.data.read(data, types=types_read(contract)))
+        source = source_of(contract, data, ports.data.read(data, types=types_read(contract)))
     if source is None:
         return
     try:

@@ -92,7 +92,7 @@ def _rows(request: Check, found: Found, ports: Ports) -> Checks:
     types = types_read(contract)
     raw, n = _whole(request.data, ports, types) if row_by_row else ports.data.sample(request.data, types=types)
     now = ports.now() if request.view == "serving" else None  # training data is of the past, and was fresh when it was used
-    result = ports.frames.check(contract, source_of(request.data, raw), view=request.view, now=now)
+    result = ports.frames.check(contract, source_of(contract, request.data, raw), view=request.view, now=now)
     parts = list(by_kind(result, readied(contract, request.view, clock=now is not None)))
     named = named_inputs(contract, raw)
     context = {"data": raw_digest(raw) if rows(raw) == n else digest_of_file(file), "view": request.view}

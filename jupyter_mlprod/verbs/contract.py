@@ -143,7 +143,7 @@ def _beside(request: Contract, contract: noun.Contract, ports: Ports) -> Portrai
     raw = ports.data.read(request.data, types=types_read(contract))
     view = view_of(contract, raw if isinstance(raw, Mapping) else ())
     now = ports.now() if view == "serving" else None
-    held = ports.frames.check(contract, source_of(request.data, raw), view=view, now=now)
+    held = ports.frames.check(contract, source_of(contract, request.data, raw), view=view, now=now)
     return portray(contract, raw, about=_about(request.subject, ports), held=held, view=view)
 
 
