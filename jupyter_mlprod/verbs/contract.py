@@ -14,9 +14,11 @@ from jupyter_mlprod.core import contract as noun
 from jupyter_mlprod.core.contract_change import accepted, changes, confirmations, key_path, value_of
 from jupyter_mlprod.core.contract_data import contract_of_data, framed
 from jupyter_mlprod.core.contract_diff import contract_diff
+from jupyter_mlprod.core.contract_edit import ContractEdit
 from jupyter_mlprod.core.contract_named import is_model, named_contract, names_toml, toml_file
 from jupyter_mlprod.core.contract_toml import Read, check_text, contract_toml, is_whole, read_edit
 from jupyter_mlprod.core.demands import types_read
+from jupyter_mlprod.core.document import did_you_mean
 from jupyter_mlprod.core.errors import Code, MlprodError
 from jupyter_mlprod.core.form_json_schema import json_schema
 from jupyter_mlprod.core.form_mlflow import mlflow_signature
@@ -172,12 +174,13 @@ def _diff(request: Contract, ports: Ports) -> Listing:
 
 def _edit(request: Contract, ports: Ports) -> Listing:
     if not names_toml(request.subject):
-        raise MlprodError(Code.BAD_REQUEST, f"contract edit needs a contract.toml, and {request.subject[:80]!r} is none")
+        hint = f"mlprod contract show {request.subject[:80]} --to toml --out contract.toml"
+        raise MlprodError(Code.BAD_REQUEST, f"contract edit needs a contract.toml, and {request.subject[:80]!r} is none", hint=hint)
     if not (request.set or request.accept or request.confirm):
         raise MlprodError(Code.BAD_REQUEST, "contract edit needs --set, --accept or --confirm", hint="mlprod contract --help")
     name = Path(request.subject).name
     before = toml_file(request.subject)
-    read_edit(before, name=name)
+    was = read_edit(before, name=name)
     text = accepted(before, request.accept) if request.accept else before
     values = {key_path(key): value_of(value) for key, value in request.set.items()}
     text = ports.toml.changed(text, values) if values else text
@@ -186,6 +189,7 @@ def _edit(request: Contract, ports: Ports) -> Listing:
     if confirmed:
         text = ports.toml.changed(text, confirmed)
         edit = read_edit(text, name=name)
+    _demand_known(was, edit)
     check_text(text, name=f"{name} (as edited)")
     rows = changes(tomllib.loads(before), tomllib.loads(text))
     if text != before:
@@ -194,6 +198,14 @@ def _edit(request: Contract, ports: Ports) -> Listing:
     return Listing(
         title=f"{name} edited", columns=("key", "before", "now"), rows=rows, total=len(rows), note=note if rows else "nothing changed"
     )
+
+
+def _demand_known(was: ContractEdit, now: ContractEdit) -> None:
+    """Refuse a new input that says no type in a document whose inputs all said theirs: it is a misspelt one."""
+    new = [name for name in now.inputs if name not in was.inputs]
+    if is_whole(was) and not is_whole(now) and new:
+        what = f"there is no input {new[0][:80]!r}{did_you_mean(new[0], list(was.inputs)[:20])}"
+        raise MlprodError(Code.BAD_CONTRACT, what, hint=f"for a new one, say its type too: --set inputs.{new[0][:80]}.type float")
 
 
 def _told(lines: Iterable[str], ports: Ports) -> None:

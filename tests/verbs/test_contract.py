@@ -222,6 +222,17 @@ def test_a_key_is_taken_out_by_an_empty_value(desk: Workspace) -> None:
     assert "low" not in tomllib.loads(Path("contract.toml").read_text("utf-8"))["inputs"]["age"]
 
 
+def test_a_misspelt_input_is_no_new_one(desk: Workspace) -> None:
+    file = desk.root / "contract.toml"
+    file.write_text(text := '[inputs.age]\ntype = "int"\n')
+    with pytest.raises(MlprodError) as refused:
+        desk.run(Contract(action="edit", subject=str(file), set={"inputs.agee.low": "6"}))
+    assert refused.value.message == "there is no input 'agee' (did you mean 'age'?)"
+    assert file.read_text() == text
+    desk.run(Contract(action="edit", subject=str(file), set={"inputs.size.type": "float", "inputs.size.low": "6"}))
+    assert "[inputs.size]" in file.read_text()
+
+
 def test_a_document_that_lies_over_an_example_can_be_edited_too(desk: Workspace) -> None:
     Path("contract.toml").write_text("[inputs.age]\nlow = 0\n")
     shown = edit(desk, set={"inputs.age.high": "9"})
