@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET
 
-from jupyter_mlprod.core.contract import Column, Contract, Input, Tensor, Text
+from jupyter_mlprod.core.contract import Action, Column, Contract, Input, Tensor, Text
 from jupyter_mlprod.core.demands import INT_LEAST, INT_MOST, whole_limits
 from jupyter_mlprod.core.pattern import LONGEST_MATCHED
 from jupyter_mlprod.core.record import digest
@@ -125,8 +125,22 @@ def _unsaid(contract: Contract) -> tuple[str, ...]:
     lines += [f"JSON Schema takes 1.0 for an integer, and a request may not hold it: {', '.join(whole[:5])}"] if whole else []
     times = [column.name for column in columns if column.type in ("time", "time_utc")]
     lines += [f"JSON Schema knows no calendar, and takes 30 February and 24:00: {', '.join(times[:5])}"] if times else []
+    lines += [f"{name}: requests that break it are answered all the same, and refused by this schema" for name in _answered(contract)]
+    tensors = [field.name for field in contract.inputs if isinstance(field, Tensor)]
+    lines += [f"tensors are sent as arrays, and the schema shows a row of one: {', '.join(tensors[:5])}"] if tensors else []
     lines += ["rows: JSON Schema sees one record"] if contract.rows else []
     lines += ["outputs: the schema is of what is asked"] if contract.outputs else []
     named = {size for field in contract.inputs if isinstance(field, Tensor) for size in field.shape[1:] if isinstance(size, str)}
     lines += [f"dimensions of the same name are equal ({', '.join(sorted(named))}): JSON Schema cannot compare sizes"] if named else []
     return tuple(lines)
+
+
+def _answered(contract: Contract) -> list[str]:
+    """The inputs that are imputed or let pass where a request breaks a demand on them."""
+    kind: tuple[Action, ...] = ("impute", "pass")
+    default = contract.on_violation or "refuse"
+    told = [
+        (field.name, {field.on_violation or default, *([field.unknown_category] if isinstance(field, Column) else [])})
+        for field in contract.inputs
+    ]
+    return [name for name, actions in told if actions & set(kind)]

@@ -95,6 +95,15 @@ def test_what_the_schema_cannot_say_is_told_in_a_line_each() -> None:
         assert part in told
 
 
+def test_what_is_answered_although_the_schema_refuses_it_is_told() -> None:
+    weight = Column(name="weight", type="float", on_violation="impute", default=75.0)
+    site = Column(name="site", type="string", categories=("north",), unknown_category="pass")
+    kept = Column(name="age", type="int", on_violation="ask")
+    _, unsaid = json_schema(Contract(inputs=(weight, site, kept), outputs=()))
+    told = [line for line in unsaid if "answered all the same" in line]
+    assert [line.partition(":")[0] for line in told] == ["weight", "site"]
+
+
 def test_a_tensor_is_nested_arrays_of_its_sizes() -> None:
     contract = Contract(inputs=(Tensor(name="x", dtype="uint8", shape=("batch", 2, "n"), high=9.0),), outputs=())
     schema, unsaid = json_schema(contract)
