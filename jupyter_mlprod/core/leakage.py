@@ -169,7 +169,8 @@ def id_leaks(features: Sequence[Column], named: Mapping[str, Array]) -> Checked:
         why = "is declared unique" if column.unique is True else _is_id(column, named[column.name])
         checks += bool(why) or len(named[column.name]) >= LEAST_ROWS
         if why:
-            what = f"feature {column.name!r} {why}: it names the row, and a model that learns it knows nothing of others"
+            mend = "leave it out of the inputs" + ("" if column.unique else ", or declare unique = false where it is none")
+            what = f"feature {column.name!r} {why}: it names the row, and a model that learns it knows nothing of others; {mend}"
             broken.append(_broken(column.name, "id", len(named[column.name]), what))
     return Checked(kind="leakage", checks=checks, violations=tuple(broken))
 
